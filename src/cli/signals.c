@@ -193,6 +193,7 @@ static void forget(struct signals *signals)
     free(connector->notifications);
     free(connector->collection);
     *connector = (struct signalled){0};
+    signals_settle(signals);
     free(signals->heard);
     signals->heard = NULL;
     signals->heard_count = 0;
@@ -334,8 +335,8 @@ int signals_choose(struct signals *signals, const struct pipeline_settings *pipe
 void signals_close(struct signals *signals)
 {
     forget(signals);
-    free(signals->condition);
-    signals->condition = NULL;
+    free(signals->conditions);
+    signals->conditions = NULL;
     connect_close(signals->connect);
     kafka_tool_close(signals->tool);
     kafka_producer_close(signals->producer);

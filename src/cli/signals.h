@@ -44,8 +44,9 @@ struct signals {
     int64_t *heard;      /* by partition of the notifications' topic: read up to there */
     int32_t heard_count;
     unsigned asked;      /* how many signals were sent */
-    char *condition;     /* of the last one; NULL: all rows */
-    unsigned again;      /* how often the connector was asked for the same once more */
+    char **conditions;   /* of those whose end was not heard yet; NULL: all rows */
+    size_t condition_count;
+    unsigned again;      /* how often the connector was asked for them once more */
     int64_t looked_us;   /* when its state was looked at last */
     char id[96];         /* of the last one */
     int64_t begun_ms, over_ms; /* when it began with that, and had sent all; 0: not yet */
@@ -76,8 +77,10 @@ int signals_await(struct signals *signals, bool *sent, struct error *error);
 
 /* --- between the files --- */
 
-/* Sends what was asked for last, as a signal of its own. */
-int signals_send(struct signals *signals, struct error *error);
+/* A signal of its own; nothing is kept of it but its id. */
+int signals_send(struct signals *signals, const char *condition, struct error *error);
+/* All that was asked for is sent: nothing of it will be asked for again. */
+void signals_settle(struct signals *signals);
 /* `status` is that with which the connector ended the scan of a table, other than well. */
 int signals_lost(struct signals *signals, const char *status, struct error *error);
 /* Looks now and then whether the connector still runs; *news: it had to be restarted. */

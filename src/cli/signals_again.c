@@ -4,38 +4,49 @@
  * the very connection by which the streaming thread reads the next ones at the next change or
  * heartbeat. Where both come together (Debezium 3.3: about one signal of 16 beside heartbeats each
  * 20 ms) a query fails and the table is skipped (SQL_EXCEPTION), or the task fails. Nothing is
- * wrong with the rows then: they are asked for once more. A signal by table has no such thread.
+ * wrong with the rows then: they are asked for once more. Several signals may be one snapshot, and
+ * the connector does not say which part of it is lost, so that all of them are sent again. A signal
+ * by table has no such thread.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/connector.h"
 #include "cli/connector_cause.h"
 #include "cli/signals.h"
+#include "cli/terminal.h"
 #include "core/time.h"
 
-#define ASK_AGAIN 5 /* a query that the source refuses fails as fast each time */
-#define LOOK_US   INT64_C(2000000)
-#define RESTART_S 60
+#define ASK_AGAIN  5 /* a query that the source refuses fails as fast each time */
+#define LOOK_US    INT64_C(2000000)
+#define RESTART_US INT64_C(60000000)
+#define STEP_S     5 /* above CONNECTOR_STEADY_S */
 
-/* `why`: what became of the last signal. */
+/* Who owns the connector should know, also who looks at no progress. */
+static void tell(const struct signals *signals, const char *what, const char *why)
+{
+    terminal_line(stderr, "connector %s lost the snapshot of %s (%s): %s", signals->connector.name,
+                  signals->connector.collection, why, what);
+}
+
+/* `why`: what became of the last signals. */
 static int ask_again(struct signals *signals, const char *why, struct error *error)
 {
-    const char *name = signals->connector.name;
-    char text[400];
+    int code = CLI_OK;
+    if (signals->stops())
+        return CLI_OK;
     if (signals->again >= ASK_AGAIN) {
         error_set(error, ODS_FATAL,
                   "connector %s could not send the rows of %s, asked %u times: %s; its log says "
                   "why",
-                  name, signals->connector.collection, signals->again + 1, why);
+                  signals->connector.name, signals->connector.collection, signals->again + 1, why);
         return CLI_SOURCE;
     }
     signals->again++;
-    if (signals->shows) {
-        snprintf(text, sizeof text, "connector %.60s lost the snapshot (%.250s), asked once more",
-                 name, why);
-        signals->shows(signals->context, text);
-    }
-    return signals_send(signals, error);
+    tell(signals, "it is asked once more", why);
+    for (size_t i = 0; code == CLI_OK && i < signals->condition_count; i++)
+        code = signals_send(signals, signals->conditions[i], error);
+    return code;
 }
 
 int signals_lost(struct signals *signals, const char *status, struct error *error)
@@ -47,31 +58,49 @@ int signals_lost(struct signals *signals, const char *status, struct error *erro
     return CLI_SOURCE;
 }
 
-/* The trace of the first task that failed; NULL: none has. */
+/* Of the connector or of the first task that failed; NULL: it has not failed. */
 static const char *failed_trace(const json_t *status)
 {
     size_t i;
     json_t *task;
+    if (connector_state(status) != CONNECTOR_FAILED)
+        return NULL;
     json_array_foreach(json_object_get(status, "tasks"), i, task)
         if (strcmp(json_text(task, "state"), "FAILED") == 0)
             return json_text(task, "trace");
-    return NULL;
+    return json_text(json_object_get(status, "connector"), "trace");
+}
+
+/* Until it runs, or fails again; a user who ends the command waits no longer than one step. */
+static enum ods_status await_running(struct signals *signals, enum connector_state *state,
+                                     struct error *error)
+{
+    enum ods_status status = ODS_OK;
+    int64_t until_us = time_monotonic_us() + RESTART_US;
+    do {
+        json_t *seen = NULL;
+        status = connector_await(signals->connect, signals->connector.name, CONNECTOR_RUNNING,
+                                 STEP_S, &seen, state, error);
+        json_decref(seen);
+    } while (status == ODS_OK && *state != CONNECTOR_RUNNING && *state != CONNECTOR_FAILED &&
+             time_monotonic_us() < until_us && !signals->stops());
+    return status;
 }
 
 static int restart(struct signals *signals, const char *cause, struct error *error)
 {
     const char *name = signals->connector.name;
     enum connector_state state = CONNECTOR_FAILED;
-    json_t *seen = NULL;
+    if (signals->stops())
+        return CLI_OK;
+    tell(signals, "its failed task is restarted", cause);
     enum ods_status status = connector_tell(
         signals->connect, "POST", name, "/restart?includeTasks=true&onlyFailed=true", error);
     if (status == ODS_OK)
-        status = connector_await(signals->connect, name, CONNECTOR_RUNNING, RESTART_S, &seen,
-                                 &state, error);
-    json_decref(seen);
+        status = await_running(signals, &state, error);
     if (status != ODS_OK)
         return CLI_SOURCE;
-    if (state == CONNECTOR_RUNNING)
+    if (state == CONNECTOR_RUNNING || signals->stops())
         return ask_again(signals, cause, error);
     error_set(error, ODS_FATAL,
               "connector %s failed while it sent the rows of %s (%s), and was restarted, which did "

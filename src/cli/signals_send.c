@@ -166,6 +166,7 @@ static bool take_notification(void *context, const struct record *record)
         if (strcmp(json_text(told, "type"), "COMPLETED") == 0)
             signals->over_ms = ours ? INT64_MAX : time_ms > signals->over_ms ? time_ms
                                                                              : signals->over_ms;
+        /* A snapshot has the id of the signal that came last, which may be another process's. */
         if (strncmp(json_text(told, "id"), "ods-sink-", 9) == 0)
             note_status(hearing, told);
     }
@@ -208,32 +209,56 @@ int signals_hear(struct signals *signals, bool *over, bool *news, struct error *
     if (*hearing.trouble)
         return signals_lost(signals, hearing.trouble, error);
     *over = signals->begun_ms && signals->over_ms > signals->begun_ms;
-    return *over ? CLI_OK : signals_look(signals, news, error);
+    if (!*over)
+        return signals_look(signals, news, error);
+    signals_settle(signals);
+    return CLI_OK;
 }
 
 /* --- both ----------------------------------------------------------------------------------- */
 
+static bool keep(struct signals *signals, const char *condition)
+{
+    size_t count = signals->condition_count;
+    char *kept = condition ? strdup(condition) : NULL;
+    char **larger = realloc(signals->conditions, (count + 1) * sizeof *larger);
+    if (larger)
+        signals->conditions = larger;
+    if (!larger || (condition && !kept)) {
+        free(kept);
+        return false;
+    }
+    larger[count] = kept;
+    signals->condition_count++;
+    return true;
+}
+
+void signals_settle(struct signals *signals)
+{
+    for (size_t i = 0; i < signals->condition_count; i++)
+        free(signals->conditions[i]);
+    signals->condition_count = 0;
+    signals->again = 0;
+}
+
 int signals_ask(struct signals *signals, const char *condition, struct error *error)
 {
     int code = note_ends(signals, error);
-    free(signals->condition);
-    signals->condition = condition ? strdup(condition) : NULL;
-    signals->again = 0;
     signals->looked_us = time_monotonic_us();
-    if (code == CLI_OK && condition && !signals->condition) {
+    if (code == CLI_OK && !keep(signals, condition)) {
         error_out_of_memory(error);
         code = CLI_INTERNAL;
     }
-    return code == CLI_OK ? signals_send(signals, error) : code;
+    return code == CLI_OK ? signals_send(signals, condition, error) : code;
 }
 
-int signals_send(struct signals *signals, struct error *error)
+int signals_send(struct signals *signals, const char *condition, struct error *error)
 {
     int code = CLI_OK;
     snprintf(signals->id, sizeof signals->id, "ods-sink-%" PRId64 "-%d-%u", time_wall_us(),
              (int) getpid(), signals->asked++);
     signals->begun_ms = signals->over_ms = 0;
-    json_t *signal = compose(signals, signals->condition);
+    json_t *signal = compose(signals, condition);
     char *text = signal ? json_dumps(signal, JSON_COMPACT) : NULL;
     if (!text) {
         error_set(error, ODS_FATAL, "a signal can't be written: a key of %s is not UTF-8",
@@ -255,8 +280,10 @@ int signals_await(struct signals *signals, bool *sent, struct error *error)
     bool any = false, news;
     int code = CLI_OK;
     *sent = false;
-    if (!signals->connector.notifications)
+    if (!signals->connector.notifications) {
+        signals_settle(signals);
         return CLI_OK;
+    }
     while (code == CLI_OK && !*sent && !signals->stops()) {
         code = signals_hear(signals, sent, &news, error);
         any |= news;

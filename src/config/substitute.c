@@ -45,9 +45,9 @@ static bool name_is_good(const char *name, size_t length)
 }
 
 /* Who writes a place wrong means no variable, whose names are in capitals by custom. */
-static const char *places_told(const char *inside)
+static const char *places_told(const char *name, size_t length)
 {
-    return strpbrk(inside, "abcdefghijklmnopqrstuvwxyz")
+    return strcspn(name, "abcdefghijklmnopqrstuvwxyz") < length
                ? ". What each record says is ${topic}, ${db}, ${schema} and ${table}, in 'schema' "
                  "and 'target' of tables"
                : "";
@@ -62,7 +62,7 @@ static const char *from_environment(struct load *load, const struct config_sourc
         findings_error(load->findings, source, line,
                        "cannot substitute ${%s}: expected ${NAME}, ${NAME:-default} or "
                        "${file:/path}; write $$ for a dollar sign%s",
-                       inside, places_told(inside));
+                       inside, places_told(inside, length));
         return "";
     }
     char *name = pool_strndup(&load->scratch, inside, length);
@@ -74,7 +74,7 @@ static const char *from_environment(struct load *load, const struct config_sourc
     findings_error(load->findings, source, line,
                    "environment variable '%s' is not set; set it, or give a default with "
                    "${%s:-default}%s",
-                   name, name, places_told(name));
+                   name, name, places_told(name, length));
     return "";
 }
 

@@ -2,6 +2,7 @@
 #include "pipeline/connector_watch.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,17 +122,21 @@ static void tell(const struct cluster *cluster, const struct watched_connector *
 {
     for (size_t i = 0; i < count; i++) {
         const struct watched_connector *before = same(cluster, now[i].name);
+        const char *of = name_of(cluster);
+        char who[400];
         unsigned tasks = 0;
         if (!has_failed(&now[i]) || (before && has_failed(before)))
             continue;
         for (enum part_state state = 0; state < STATES; state++)
             tasks += now[i].tasks[state];
+        snprintf(who, sizeof who, "%s%s%s", i < SHOWN_MAX ? now[i].name : "beyond the first 500",
+                 *of ? " of cluster " : "", of);
         if (now[i].is[FAILED])
-            log_warn("connector %s has failed: ods-sink connectors status says why", now[i].name);
+            log_warn("connector %s has failed: ods-sink connectors status says why", who);
         else
             log_warn("connector %s: %u of its %u tasks have failed: ods-sink connectors status "
                      "says why",
-                     now[i].name, now[i].tasks[FAILED], tasks);
+                     who, now[i].tasks[FAILED], tasks);
     }
 }
 

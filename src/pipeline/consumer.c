@@ -33,9 +33,11 @@ static struct partition *partition_of(struct lane *lane, const struct claim *cla
     return assignment_find(&lane->assignment, claim->topic, claim->partition);
 }
 
+/* Only of a source that would have to search for the end: what others answer may be newer. */
 bool consumer_is_at_end(const struct lane *lane, const struct partition *partition)
 {
-    return partition->end >= 0 && partition->end == partition->position && !lane->starved_us;
+    return lane->source->ops->parted && partition->end >= 0 &&
+           partition->end == partition->position && !lane->starved_us;
 }
 
 int64_t consumer_known_end(struct lane *lane, const struct partition *partition)
@@ -330,6 +332,7 @@ static bool take_record(struct lane *lane, struct record *record, struct error *
         take_context(lane, partition, record, error);
         return false;
     }
+    partition->end = -1; /* it was told before this one came, which may have to come again */
     if (record->offset == partition->awaits_at && later_awaits(lane, partition, record))
         return false;
     switch (intake_add(lane->filling, &lane->worker, record, partition->chain, error)) {

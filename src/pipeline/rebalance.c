@@ -270,8 +270,8 @@ void rebalance_locate(struct lane *lane)
     size_t count = 0;
     error_init(&error);
     locate_partitions(lane);
-    struct place *places = lane->held ? NULL : 
-        rebalance_due(lane, PARTITION_SEEKING, DUE_AT_ONCE, &count);
+    struct place *places =
+        lane->held ? NULL : rebalance_due(lane, PARTITION_SEEKING, DUE_AT_ONCE, &count);
     if (!places)
         return;
     enum ods_status status = lane->source->ops->start(lane->source, places, count, &error);

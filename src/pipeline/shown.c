@@ -52,8 +52,8 @@ static void renew_ends(struct lane *lane)
             partition->high = consumer_known_end(lane, partition);
             lane->next_end = at + 1;
             asked++;
-        } else if (partition->high >= 0 && partition->high < partition->position) {
-            partition->high = partition->position;
+        } else if (partition->high <= partition->position) {
+            partition->high = -1; /* it has moved, and where it ends now is not known */
         }
     }
 }

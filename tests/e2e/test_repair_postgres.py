@@ -107,3 +107,24 @@ def test_a_snapshot_that_the_connector_loses(world, stack, breaks):
     assert resync.returncode == 0, why
     assert json.loads(told)["rows"] == 4
     sink.run("verify", "-c", sink.conf, "k_text", env={"XDG_STATE_HOME": str(sink.folder / "state")})
+
+
+def test_a_repair_of_several_signals_that_the_connector_loses(world, stack):
+    """It may not read the table for a moment. All that it was asked for comes then, not the last part alone."""
+    source, database, sink = world
+    source.execute("insert into k_text select 'n' || n, n from generate_series(1, 600) n")
+    wait_for(lambda: database.count("k_text") == 604, 60, "the rows")
+    database.execute("delete from k_text where k like 'n%%'")
+    administer(stack, "revoke pg_read_all_data from debezium")
+    verify = subprocess.Popen([sink.binary, "verify", "-c", str(sink.conf), "k_text", "--repair", "--json",
+                               "--limit", "1"], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env={**stack.environment(), "XDG_STATE_HOME": str(sink.folder / "state")})
+    try:
+        lost = next((line for line in verify.stderr if "lost the snapshot of public.k_text" in line), None)
+    finally:
+        administer(stack, "grant pg_read_all_data to debezium")
+    told, why = verify.communicate(timeout=120)
+    assert lost and verify.returncode == 0, (lost, why)
+    table, = json.loads(told)["tables"]
+    assert (table["repaired"], table["verdict"], database.count("k_text")) == (600, "equal", 604)

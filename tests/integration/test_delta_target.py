@@ -508,26 +508,28 @@ def test_a_table_without_rows_has_its_turn(lake, kafka, table):
 
 
 def test_one_process_maintains(lake):
-    """Where it dies, the others wait for its lease to end; where it stops, for nothing."""
-    table, first, step = Table(), lake.folder, 40
+    """Each table; where its owner ends, the others wait for its lease to end."""
+    first, step = lake.folder, 40
 
-    def replay(lease, **options):
+    def replay(table, records, lease, **options):
         """The records of before, which are there, and more: enough to be put together."""
         lake.write([table], HARD, batch={"max_events": 5}, target={"maintenance": {"small_files": 4, "lease": lease}})
         records.extend(table.create(row(number)) for number in range(len(records), len(records) + step))
         return lake.replay(records, **options)
 
     killed = {"env": {"ODS_LAKE_FAULT": "kill:commit:14"}, "expect": None}
-    records = []
-    done = replay("1h", **killed)
+    items, others = (Table(), []), (Table("others"), [])
+    done = replay(*items, "1h", **killed)
     assert done.returncode == -9 and "compacted" in done.stderr
-    assert "compacted" not in replay("1h").stderr
-    table, records, lake.folder = Table(), [], first / "other"
-    assert replay("1s", **killed).returncode == -9
+    assert "compacted" not in replay(*items, "1h").stderr
+    assert "compacted" in replay(*others, "1h").stderr
+    items, lake.folder = (Table(), []), first / "other"
+    assert replay(*items, "1s", **killed).returncode == -9
     time.sleep(1.1)
-    assert "compacted" in replay("1h").stderr
-    assert "compacted" in replay("1h").stderr
-    assert len(lake.rows("id")) == 3 * step
+    assert "compacted" in replay(*items, "1h").stderr
+    assert "compacted" not in replay(*items, "1h").stderr
+    assert "compacted" in replay(*items, "0s").stderr  # each does
+    assert len(lake.rows("id")) == 4 * step
 
 
 def test_figures_of_who_does_not_maintain(lake, kafka, table):

@@ -1,9 +1,10 @@
 /* Maintenance: after commits, where there is enough to do, and of each table from time to time.
  *
- * Processes of a group have the same tables. One of them has the lease, which stands beside the
- * offsets of the pipeline's own table: a moment until which no other one maintains. It is taken and
- * renewed by compare-and-swap, so who put it there knows it for its own. Nothing is wrong where two
- * maintain at once, as their clocks may disagree; one of them has read and written for nothing.
+ * Processes of a group may have the same table. One of them has its lease, which stands beside the
+ * offsets of the pipeline's own table: a moment until which no other one maintains it. It is taken
+ * and renewed by compare-and-swap, so who put it there knows it for its own. It is not given back:
+ * the others can wait, and the end of a process cannot. Nothing is wrong where two maintain at
+ * once, as their clocks may disagree; one of them has read and written for nothing.
  */
 #include <stdlib.h>
 
@@ -64,16 +65,17 @@ static bool is_news(const char *report)
 
 /* --- the lease -------------------------------------------------------------------------------- */
 
-static bool swap_lease(struct lake_store *store, int64_t lease_us)
+static bool swap_lease(struct lake_table *table, int64_t lease_us)
 {
+    struct lake_table *control = table->store->control;
     json_t *expect = json_object(), *next = json_object();
     struct error ignored;
     error_init(&ignored);
-    bool good = expect && next && lake_table_lease_put(store->control, expect, next, lease_us) &&
-                lake_table_commit(store->control, expect, next, &ignored) == ODS_OK;
+    bool good = expect && next && lake_table_lease_put(table, expect, next, lease_us) &&
+                lake_table_commit(control, expect, next, &ignored) == ODS_OK;
     json_decref(expect);
     json_decref(next);
-    store->leased_us = good ? lease_us : 0;
+    table->leased_us = good ? lease_us : 0;
     return good;
 }
 
@@ -84,26 +86,30 @@ static bool can_lease(const struct lake_store *store)
     return control && control->handle && control->offsets && !*control->pending;
 }
 
-static bool has_lease(struct lake_store *store)
+static bool has_lease(struct lake_table *table)
 {
-    const struct lake_settings *settings = store->settings;
+    const struct lake_settings *settings = table->store->settings;
     int64_t now_us = time_wall_us(), length_us = settings->lease_ms * 1000;
-    if (!can_lease(store))
+    if (!length_us)
+        return true;
+    if (!can_lease(table->store))
         return false;
-    int64_t lease_us = lake_table_lease(store->control);
-    bool own = lease_us && lease_us == store->leased_us;
+    int64_t lease_us = lake_table_lease(table);
+    bool own = lease_us && lease_us == table->leased_us;
     if (own ? lease_us - now_us > length_us / 2 : lease_us > now_us)
         return own;
-    return swap_lease(store, now_us + length_us);
-}
-
-void lake_store_release(struct lake_store *store)
-{
-    if (store->leased_us > time_wall_us() && can_lease(store))
-        swap_lease(store, 0);
+    return swap_lease(table, now_us + length_us);
 }
 
 /* --- turns ------------------------------------------------------------------------------------ */
+
+/* Who has not the lease looks again when it may have ended, though it is no turn's time yet. */
+static int64_t sooner_us(const struct lake_settings *settings)
+{
+    return settings->every_ms > settings->lease_ms
+               ? (settings->every_ms - settings->lease_ms) * 1000
+               : 0;
+}
 
 static void maintain(struct lake_table *table, bool its_turn, const struct apply_hooks *hooks)
 {
@@ -111,7 +117,8 @@ static void maintain(struct lake_table *table, bool its_turn, const struct apply
     const struct lake_settings *settings = table->store->settings;
     json_t *stats = lake_table_stats(table); /* also for the figures of who does not maintain */
     json_t *parts = stats && settings->maintain ? due(table, stats, its_turn) : NULL;
-    if (json_object_size(parts) && !has_lease(table->store))
+    bool others = json_object_size(parts) && !has_lease(table);
+    if (others)
         json_object_clear(parts);
     char *request = json_object_size(parts) ? json_dumps(parts, JSON_COMPACT) : NULL;
     char *report = NULL, *text = NULL;
@@ -127,7 +134,7 @@ static void maintain(struct lake_table *table, bool its_turn, const struct apply
     if (news)
         json_decref(lake_table_stats(table)); /* the figures as they are now */
     if (its_turn || json_object_get(parts, "expire")) /* also where it failed: not at once again */
-        table->maintained_us = time_monotonic_us();
+        table->maintained_us = time_monotonic_us() - (others ? sooner_us(settings) : 0);
     engine->free(report);
     engine->free(text);
     free(request);

@@ -6,7 +6,8 @@
  *   ods:<group>:<topic>:<partition>@until@us    when the offset before that had been stored, in the
  *                                               pipeline's own table: for tables without @us, as
  *                                               versions before this one have written them
- *   ods:<group>@maintenance@us                  until when one process maintains the tables
+ *   ods:<group>@maintenance:<schema>.<name>@us  until when one process maintains the table, in the
+ *                                               pipeline's own
  *
  * A partition is read again where its offset is set back: by `reset`, or because its topic was made
  * anew. One commit of the pipeline's own table does that. What a table of rows has stored before
@@ -120,24 +121,25 @@ bool lake_table_read_again(const struct lake_table *control, json_t *next, const
 
 /* --- the lease of maintenance ----------------------------------------------------------------- */
 
-static void name_lease(const struct lake_table *control, char id[ID_BYTES])
+static void name_lease(const struct lake_table *table, char id[ID_BYTES])
 {
-    snprintf(id, ID_BYTES, "ods:%s@maintenance@us", control->store->group);
+    snprintf(id, ID_BYTES, "ods:%s@maintenance:%s.%s@us", table->store->group, table->schema,
+             table->name);
 }
 
-int64_t lake_table_lease(const struct lake_table *control)
+int64_t lake_table_lease(const struct lake_table *table)
 {
     char id[ID_BYTES];
-    name_lease(control, id);
-    return json_integer_value(json_object_get(control->offsets, id));
+    name_lease(table, id);
+    return json_integer_value(json_object_get(table->store->control->offsets, id));
 }
 
-bool lake_table_lease_put(const struct lake_table *control, json_t *expect, json_t *next,
+bool lake_table_lease_put(const struct lake_table *table, json_t *expect, json_t *next,
                           int64_t lease_us)
 {
     char id[ID_BYTES];
-    name_lease(control, id);
-    return expect_stored(control, expect, id) && put(next, id, lease_us);
+    name_lease(table, id);
+    return expect_stored(table->store->control, expect, id) && put(next, id, lease_us);
 }
 
 /* --- whole groups ----------------------------------------------------------------------------- */

@@ -117,10 +117,10 @@ static const struct setting rows[] = {
      .doc = "How often each table has its turn, also one that gets no rows: what is too old "
             "goes, and what waits for it is put together. One table at a time, for the first time "
             "a minute after it was opened. 0: after commits only."},
-    {"maintenance.lease", SETTING_DURATION, AT(lease_ms), "2m", .min = 1000, .max = DAY,
-     .doc = "Of a group's processes one maintains the tables, for so long from when it last had "
-            "something to do; where it dies, the others wait that long. Their clocks should agree "
-            "to within this."},
+    {"maintenance.lease", SETTING_DURATION, AT(lease_ms), "10m", .min = 1000, .max = DAY,
+     .doc = "Of a group's processes that have a table one maintains it, for so long from when it "
+            "last had something to do; where it ends, the others wait that long. Their clocks "
+            "should agree to within this. 0: each of them does."},
     {"maintenance.small_files", SETTING_INT, AT(small_files), "16", .min = 2, .max = 100000,
      .doc = "So many small files of a table are put together."},
     {"maintenance.small_bytes", SETTING_BYTES, AT(small_bytes), "33554432", .min = 1024,

@@ -60,6 +60,7 @@ struct lake_table {
     int64_t missing, lost;              /* what the engine had counted before the last commit */
     int64_t indexed;                    /* how often the index of keys had been read by then */
     int64_t maintained_us;              /* monotonic: when it had its turn; 0: not yet */
+    int64_t leased_us;                  /* the lease of maintenance that we have put; 0: none */
     int64_t figures[LAKE_FIGURES];      /* as they were last told */
     struct lake_table *next;
 };
@@ -76,7 +77,6 @@ struct lake_store {
     pthread_mutex_t mutex;
     struct lake_table *tables;
     struct lake_table *control;
-    int64_t leased_us; /* the lease of maintenance that it has put; 0: none */
     atomic_int_fast64_t figures[LAKE_FIGURES]; /* of all tables; any thread reads them */
     atomic_int_fast64_t maintained, unmaintained; /* how often that changed a table, and failed */
     struct apply_hooks hooks; /* notices of the last batch, of whichever user that was; */
@@ -158,10 +158,10 @@ bool lake_table_stamp(const struct lake_table *table, json_t *next, const char *
 bool lake_table_read_again(const struct lake_table *control, json_t *next, const char *topic,
                            int32_t partition, int64_t now_us);
 
-/* Until when one process of the group maintains the tables, as the control table has it (0: none);
- * the same in a commit. */
-int64_t lake_table_lease(const struct lake_table *control);
-bool lake_table_lease_put(const struct lake_table *control, json_t *expect, json_t *next,
+/* Until when one process of the group maintains the table, as the pipeline's own table has it (0:
+ * none); the same in a commit of that one. */
+int64_t lake_table_lease(const struct lake_table *table);
+bool lake_table_lease_put(const struct lake_table *table, json_t *expect, json_t *next,
                           int64_t lease_us);
 
 /* How many offsets of the group the table has. */
@@ -201,8 +201,6 @@ void lake_table_maintain(struct lake_table *table, const struct apply_hooks *hoo
 /* The same of one table that is due by the clock (maintenance.every), if there is one: also tables
  * that get no rows let go of what is too old. */
 void lake_store_maintain_next(struct lake_store *store, const struct apply_hooks *hooks);
-/* Another process of the group may maintain at once. */
-void lake_store_release(struct lake_store *store);
 /* What is too old goes now, unless others see to that (maintenance.enabled). */
 enum ods_status lake_table_expire(struct lake_table *table, struct error *error);
 

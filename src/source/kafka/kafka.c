@@ -61,6 +61,8 @@ static void is_back(struct kafka_source *source)
     if (!atomic_exchange(&source->away, false))
         return;
     source->trouble = (struct rare){0};
+    if (atomic_load(&source->joining_us)) /* the group could not answer while they were away */
+        atomic_store(&source->joining_us, time_wall_us());
     log_event(LOG_INFO, LOG_FIELDS(source), "Kafka answers again");
 }
 
@@ -222,10 +224,10 @@ static enum ods_status kafka_open(struct source **out, const struct source_confi
     struct kafka_source *source = calloc(1, sizeof *source);
     if (source)
         source->topics = kafka_topics_new(settings, pipeline);
-    if (!source || !source->topics)
+    if (!source || !source->topics) {
         error_set(error, ODS_FATAL, "out of memory for a consumer");
-    if (!source || !source->topics)
         goto out;
+    }
     source->base.ops = &kafka_source_ops;
     source->events = config->events;
     source->settings = settings;

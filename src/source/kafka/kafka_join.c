@@ -95,7 +95,10 @@ static void fit(struct kafka_source *source, int partitions)
                   (long long) kafka_session_ms(&source->settings->kafka, partitions) / 1000,
                   (long long) source->look_us / 1000000);
     else
-        log_event(LOG_WARN, LOG_FIELDS(source), "%s", error.text);
+        log_event(LOG_WARN, LOG_FIELDS(source),
+                  "%d partitions to share out, and the session stays as it is, with which the "
+                  "group may not settle: %s",
+                  partitions, error.text);
 }
 
 static void tell_what_is_missing(struct kafka_source *source,
