@@ -222,6 +222,6 @@ def test_the_daemon_tells_how_connectors_are(sink, database, kafka, clusters):
     eu.server.server_close()
     daemon.await_that(lambda: not reached("eu"), 30, "it is away")
     assert value("state", "eu", "shop", "failed") == 1 and reached("us")
-    assert daemon.log().count("connector shop has failed") == 1
+    assert daemon.log().count("connector shop of cluster eu has failed") == 1
     assert daemon.log().count(f"connectors: Kafka Connect at {eu.url}: ") == 1
     daemon.stop()

@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import socket
 import subprocess
 
 import pytest
+import yaml
 from conftest import ROOT
 from lib.amqp import Broker
 from lib.generator import Generator, pipeline
@@ -47,6 +49,11 @@ def test_from_the_generator_to_tables(sink, broker, database, prefix):
     assert database.delivered() == 1000
 
 
+def answers(port):
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 def test_example(sink, broker, database, tmp_path):
     """examples/queue: the commands of its README as they stand; tables, what is derived, and alerts."""
     text = (ROOT / "examples/queue/README.md").read_text()
@@ -62,6 +69,7 @@ def test_example(sink, broker, database, tmp_path):
     server = subprocess.Popen(["bash", "-c", f"exec {start.removesuffix('&')}"], cwd=ROOT, env=shell,
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
+        wait_for(lambda: answers(api), 60, "the server of alerts")
         done = subprocess.run(["bash", "-c", check], cwd=ROOT, env=shell, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         assert run == "ods-sink run -c examples/queue/ods-sink.conf &"
@@ -78,6 +86,9 @@ def test_example(sink, broker, database, tmp_path):
                     for what, found in generator.differences(database, script).items()}
 
         daemon.await_that(lambda: not any(broker.count(f"ora.SHOP.{table}") for table in TABLES), what="all settled")
+        tables = yaml.safe_load((ROOT / "examples/queue/tables.yaml").read_text())
+        daemon.await_that(lambda: all(database.exists(one["name"]) for one in tables["derived"]),
+                          what="all derived tables are made")
         daemon.await_that(lambda: not any(missing or wrong for _, missing, wrong in differences().values()),
                           what=differences)
         assert len(differences()) == 15

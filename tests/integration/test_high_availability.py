@@ -178,7 +178,7 @@ def test_a_server_that_refuses_to_write_is_left(sink, database, stack, kafka, ta
         produce(kafka, table, range(3, 6))
         daemon.await_that(lambda: "25006" in daemon.get("/status")[1] or "read-only" in
                           daemon.get("/status")[1], what="it says so")
-        daemon.await_that(lambda: set(database.value(sessions)) - set(before), what="new sessions")
+        daemon.await_that(lambda: set(database.value(sessions) or ()) - set(before), what="new sessions")
     finally:
         administer(stack, "alter system reset default_transaction_read_only")
         administer(stack, "select pg_reload_conf()")

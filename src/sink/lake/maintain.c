@@ -2,9 +2,9 @@
  *
  * Processes of a group may have the same table. One of them has its lease, which stands beside the
  * offsets of the pipeline's own table: a moment until which no other one maintains it. It is taken
- * and renewed by compare-and-swap, so who put it there knows it for its own. It is not given back:
- * the others can wait, and the end of a process cannot. Nothing is wrong where two maintain at
- * once, as their clocks may disagree; one of them has read and written for nothing.
+ * and renewed by compare-and-swap, so who put it there knows it for its own, and given back at the
+ * end. Nothing is wrong where two maintain at once, as their clocks may disagree; one of them has
+ * read and written for nothing.
  */
 #include <stdlib.h>
 
@@ -99,6 +99,22 @@ static bool has_lease(struct lake_table *table)
     if (own ? lease_us - now_us > length_us / 2 : lease_us > now_us)
         return own;
     return swap_lease(table, now_us + length_us);
+}
+
+void lake_store_release(struct lake_store *store)
+{
+    int64_t now_us = time_wall_us();
+    json_t *expect = json_object(), *next = json_object();
+    struct error ignored;
+    bool good = expect && next && can_lease(store);
+    error_init(&ignored);
+    for (struct lake_table *table = store->tables; good && table; table = table->next)
+        if (table->leased_us > now_us)
+            good = lake_table_lease_put(table, expect, next, 0);
+    if (good && json_object_size(next))
+        lake_table_commit(store->control, expect, next, &ignored);
+    json_decref(expect);
+    json_decref(next);
 }
 
 /* --- turns ------------------------------------------------------------------------------------ */

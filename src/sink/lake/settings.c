@@ -119,7 +119,7 @@ static const struct setting rows[] = {
             "a minute after it was opened. 0: after commits only."},
     {"maintenance.lease", SETTING_DURATION, AT(lease_ms), "10m", .min = 1000, .max = DAY,
      .doc = "Of a group's processes that have a table one maintains it, for so long from when it "
-            "last had something to do; where it ends, the others wait that long. Their clocks "
+            "last had something to do; where it dies, the others wait that long. Their clocks "
             "should agree to within this. 0: each of them does."},
     {"maintenance.small_files", SETTING_INT, AT(small_files), "16", .min = 2, .max = 100000,
      .doc = "So many small files of a table are put together."},

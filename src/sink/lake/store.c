@@ -167,8 +167,10 @@ void lake_store_close(struct lake_store *store)
             break;
         }
     pthread_mutex_unlock(&all_mutex);
-    if (last)
+    if (last) {
+        lake_store_release(store);
         store_free(store);
+    }
 }
 
 struct lake_table *lake_store_table(struct lake_store *store, const char *schema, const char *name)

@@ -201,6 +201,9 @@ void lake_table_maintain(struct lake_table *table, const struct apply_hooks *hoo
 /* The same of one table that is due by the clock (maintenance.every), if there is one: also tables
  * that get no rows let go of what is too old. */
 void lake_store_maintain_next(struct lake_store *store, const struct apply_hooks *hooks);
+/* Other processes of the group may maintain at once. A store that does not answer holds this up for
+ * as long as its time-outs are. */
+void lake_store_release(struct lake_store *store);
 /* What is too old goes now, unless others see to that (maintenance.enabled). */
 enum ods_status lake_table_expire(struct lake_table *table, struct error *error);
 
