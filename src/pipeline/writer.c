@@ -76,7 +76,9 @@ static bool is_news(struct outage *outage, const struct error *error)
 {
     int64_t now_us = time_monotonic_us();
     bool other = strcmp(outage->said, error->text) != 0 && now_us - outage->said_us >= 1000000;
-    if (!other && !rare_due(&outage->rare))
+    if (other) /* what was held back was of another reason */
+        outage->rare = (struct rare){0};
+    if (!rare_due(&outage->rare))
         return false;
     outage->said_us = now_us;
     snprintf(outage->said, sizeof outage->said, "%s", error->text);

@@ -95,6 +95,26 @@ def test_waits_and_goes_on(sink, database, kafka, prefix, stack, provoke, settin
     daemon.stop()
 
 
+def test_is_told_once_while_it_lasts(sink, database, kafka, prefix, stack):
+    table = Table(prefix=prefix)
+    kafka.create(table.topic, 1)
+    kafka.produce([table.create(row(0))])
+    sink.write(pipeline(table), database=database, kafka=True, lanes=1, retry={"initial_ms": 50, "max_ms": 100},
+               targets=[{"name": "ods", "type": "postgres", "dsn": database.dsn, "lock_timeout_ms": 100}])
+    daemon = sink.daemon()
+    daemon.await_that(lambda: database.count("items") == 1, what="the first row")
+    daemon.await_that(lambda: "caught up" in daemon.get("/status")[1], what="nothing is left to do")
+    relieve = lock(database, stack)
+    try:
+        kafka.produce([table.create(row(1))])
+        daemon.await_that(lambda: (daemon.metric("ods_sink_retries_total") or 0) >= 4, what="some attempts")
+        assert "waiting, and trying again until it works" in daemon.log() and "still waiting" not in daemon.log()
+    finally:
+        relieve()
+    daemon.await_that(lambda: database.count("items") == 2, what="all rows")
+    daemon.stop()
+
+
 def test_deadlock(sink, database, kafka, prefix, stack):
     """40P01: the other session asks for what the sink has while the sink waits for what it has."""
     table = Table(prefix=prefix)
