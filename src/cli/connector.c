@@ -36,6 +36,19 @@ enum connector_state connector_state(const json_t *status)
     return all && strcmp(own, "RUNNING") == 0 ? CONNECTOR_RUNNING : CONNECTOR_STARTING;
 }
 
+const char *connector_trace(const json_t *status)
+{
+    const char *trace = json_text(json_object_get(status, "connector"), "trace");
+    size_t i;
+    json_t *task;
+    json_array_foreach(json_object_get(status, "tasks"), i, task)
+    {
+        if (!*trace)
+            trace = json_text(task, "trace");
+    }
+    return trace;
+}
+
 static enum ods_status ask(struct connect *connect, const char *method, const char *name,
                            const char *rest, json_t **answer, struct error *error)
 {
@@ -69,6 +82,15 @@ enum ods_status connector_tell(struct connect *connect, const char *method, cons
                                const char *rest, struct error *error)
 {
     return ask(connect, method, name, rest, NULL, error);
+}
+
+enum ods_status connector_restart(struct connect *connect, const char *name, bool only_failed,
+                                  struct error *error)
+{
+    return connector_tell(connect, "POST", name,
+                          only_failed ? "/restart?includeTasks=true&onlyFailed=true"
+                                      : "/restart?includeTasks=true&onlyFailed=false",
+                          error);
 }
 
 /* Is it over, seen `now`? *since: since when it runs, 0 while it does not. */

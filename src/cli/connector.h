@@ -31,6 +31,13 @@ enum ods_status connector_await(struct connect *connect, const char *name,
                                 enum connector_state wanted, int64_t wait_s, json_t **status,
                                 enum connector_state *state, struct error *error);
 
+/* Why it failed: its own trace, else that of the first task that has one; "": there is none. */
+const char *connector_trace(const json_t *status);
+
+/* Start it anew with its tasks, or what of them has failed. */
+enum ods_status connector_restart(struct connect *connect, const char *name, bool only_failed,
+                                  struct error *error);
+
 /* PUT or POST to /connectors/<name><rest>. */
 enum ods_status connector_tell(struct connect *connect, const char *method, const char *name,
                                const char *rest, struct error *error);

@@ -92,10 +92,7 @@ static int restart(const struct connectors *connectors, const char *name, struct
         return CLI_NEGATIVE;
     }
     bool only_failed = before == CONNECTOR_FAILED;
-    status = connector_tell(connectors->connect, "POST", name,
-                            only_failed ? "/restart?includeTasks=true&onlyFailed=true"
-                                        : "/restart?includeTasks=true&onlyFailed=false",
-                            error);
+    status = connector_restart(connectors->connect, name, only_failed, error);
     if (status != ODS_OK)
         return failed(status, error);
     int code = await(connectors, name, CONNECTOR_RUNNING, NULL, error);

@@ -85,15 +85,8 @@ void connectors_print_failures(const json_t *status)
 void connectors_cause(const char *name, enum connector_state state, const json_t *status,
                       struct error *error)
 {
-    const char *trace = json_text(json_object_get(status, "connector"), "trace");
+    const char *trace = connector_trace(status);
     struct buffer line;
-    size_t i;
-    json_t *task;
-    json_array_foreach(json_object_get(status, "tasks"), i, task)
-    {
-        if (!*trace)
-            trace = json_text(task, "trace");
-    }
     buffer_init(&line);
     connector_cause(trace, &line);
     const struct known_cause *known = *trace ? connector_known_cause(trace) : NULL;

@@ -1,8 +1,7 @@
 /* Asking a connector of Debezium to send rows of a table again, while it streams: its incremental
  * snapshot, asked for by a signal. signals.c finds the connector, and what it lacks;
  * signals_send.c sends, and waits; signals_again.c asks once more where the connector lost a
- * snapshot. One thread. Functions return a cli_exit; where it is not CLI_OK
- * the error says why. */
+ * snapshot. One thread. Functions return a cli_exit; where it is not CLI_OK the error says why. */
 #ifndef SIGNALS_H
 #define SIGNALS_H
 

@@ -58,19 +58,6 @@ int signals_lost(struct signals *signals, const char *status, struct error *erro
     return CLI_SOURCE;
 }
 
-/* Of the connector or of the first task that failed; NULL: it has not failed. */
-static const char *failed_trace(const json_t *status)
-{
-    size_t i;
-    json_t *task;
-    if (connector_state(status) != CONNECTOR_FAILED)
-        return NULL;
-    json_array_foreach(json_object_get(status, "tasks"), i, task)
-        if (strcmp(json_text(task, "state"), "FAILED") == 0)
-            return json_text(task, "trace");
-    return json_text(json_object_get(status, "connector"), "trace");
-}
-
 /* Until it runs, or fails again; a user who ends the command waits no longer than one step. */
 static enum ods_status await_running(struct signals *signals, enum connector_state *state,
                                      struct error *error)
@@ -94,8 +81,7 @@ static int restart(struct signals *signals, const char *cause, struct error *err
     if (signals->stops())
         return CLI_OK;
     tell(signals, "its failed task is restarted", cause);
-    enum ods_status status = connector_tell(
-        signals->connect, "POST", name, "/restart?includeTasks=true&onlyFailed=true", error);
+    enum ods_status status = connector_restart(signals->connect, name, true, error);
     if (status == ODS_OK)
         status = await_running(signals, &state, error);
     if (status != ODS_OK)
@@ -142,9 +128,9 @@ int signals_look(struct signals *signals, bool *news, struct error *error)
         error_init(error);
         return CLI_OK;
     }
-    const char *trace = failed_trace(status);
-    int code = trace ? revive(signals, trace, error) : CLI_OK;
-    *news |= trace != NULL;
+    bool failed = connector_state(status) == CONNECTOR_FAILED;
+    int code = failed ? revive(signals, connector_trace(status), error) : CLI_OK;
+    *news |= failed;
     json_decref(status);
     return code;
 }

@@ -86,7 +86,7 @@ struct lane_partition {
     int32_t number;
     const char *state;
     bool paused;                     /* by an order: what waits in it is no work of the lane's */
-    bool starts; /* it is not yet delivered */
+    bool starts;                     /* it is not yet delivered */
     int64_t applied, position, high; /* -1: unknown */
     int64_t lag;                     /* records, or what the source counts in; -1: unknown */
 };

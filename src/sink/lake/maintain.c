@@ -65,17 +65,21 @@ static bool is_news(const char *report)
 
 /* --- the lease -------------------------------------------------------------------------------- */
 
-static bool swap_lease(struct lake_table *table, int64_t lease_us)
+/* Of this table, or of all whose leases we have (NULL), in one commit. */
+static bool swap_leases(struct lake_store *store, const struct lake_table *only, int64_t lease_us)
 {
-    struct lake_table *control = table->store->control;
+    int64_t now_us = time_wall_us();
     json_t *expect = json_object(), *next = json_object();
     struct error ignored;
+    bool good = expect && next;
     error_init(&ignored);
-    bool good = expect && next && lake_table_lease_put(table, expect, next, lease_us) &&
-                lake_table_commit(control, expect, next, &ignored) == ODS_OK;
+    for (const struct lake_table *table = store->tables; good && table; table = table->next)
+        if (only ? table == only : table->leased_us > now_us)
+            good = lake_table_lease_put(table, expect, next, lease_us);
+    if (good && json_object_size(next))
+        good = lake_table_commit(store->control, expect, next, &ignored) == ODS_OK;
     json_decref(expect);
     json_decref(next);
-    table->leased_us = good ? lease_us : 0;
     return good;
 }
 
@@ -98,23 +102,15 @@ static bool has_lease(struct lake_table *table)
     bool own = lease_us && lease_us == table->leased_us;
     if (own ? lease_us - now_us > length_us / 2 : lease_us > now_us)
         return own;
-    return swap_lease(table, now_us + length_us);
+    bool good = swap_leases(table->store, table, now_us + length_us);
+    table->leased_us = good ? now_us + length_us : 0;
+    return good;
 }
 
 void lake_store_release(struct lake_store *store)
 {
-    int64_t now_us = time_wall_us();
-    json_t *expect = json_object(), *next = json_object();
-    struct error ignored;
-    bool good = expect && next && can_lease(store);
-    error_init(&ignored);
-    for (struct lake_table *table = store->tables; good && table; table = table->next)
-        if (table->leased_us > now_us)
-            good = lake_table_lease_put(table, expect, next, 0);
-    if (good && json_object_size(next))
-        lake_table_commit(store->control, expect, next, &ignored);
-    json_decref(expect);
-    json_decref(next);
+    if (can_lease(store))
+        swap_leases(store, NULL, 0);
 }
 
 /* --- turns ------------------------------------------------------------------------------------ */
