@@ -12,7 +12,7 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::properties::WriterProperties;
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnPath;
@@ -25,14 +25,17 @@ use crate::partition;
 use crate::store::Store;
 use crate::types;
 
-/// Rows that are decoded and encoded at a time.
+/// Rows that are decoded and encoded at a time, at most.
 pub const CHUNK: usize = 16_384;
+/// And so many bytes of them, however large each is.
+pub const CHUNK_BYTES: usize = 8 << 20;
 /// A page holds so many rows, so that single rows can be read without the whole column.
 const PAGE_ROWS: usize = 20_000;
 /// A group of rows is in memory beside the file that it goes into, until it is whole.
 const GROUP_ROWS: usize = 262_144;
-/// So many rows tell whether a column's values repeat.
+/// So many rows tell whether a column's values repeat, or fewer where they are large.
 const SAMPLE: usize = 1_024;
+const SAMPLE_BYTES: usize = 1 << 20;
 /// Texts longer than this are not put into statistics.
 const STATS_TEXT: usize = 64;
 
@@ -74,7 +77,7 @@ impl<'a> Writer<'a> {
             .set_max_row_group_row_count(Some(GROUP_ROWS))
             .set_data_page_row_count_limit(PAGE_ROWS)
             .set_created_by(format!("ods-sink {}", env!("CARGO_PKG_VERSION")));
-        let sample = first.slice(0, SAMPLE.min(first.num_rows()));
+        let sample = first.slice(0, SAMPLE.min(rows_within(SAMPLE_BYTES, first)).min(first.num_rows()));
         for (field, values) in self.schema.fields().iter().zip(sample.columns()) {
             let column = ColumnPath::new(vec![field.name().clone()]);
             // Ids of rows follow one another.
@@ -129,6 +132,27 @@ impl<'a> Writer<'a> {
         self.close_file()?;
         Ok(self.done)
     }
+}
+
+/// How many of a batch's rows take so much memory, at least one.
+pub fn rows_within(bytes: usize, batch: &RecordBatch) -> usize {
+    let taken: usize = batch.columns().iter().filter_map(|c| c.to_data().get_slice_memory_size().ok()).sum();
+    (bytes / (taken / batch.num_rows().max(1)).max(1)).max(1)
+}
+
+/// What a column's values take when they are decoded: a value that a dictionary has once takes it in each row.
+fn decoded_bytes(column: &ColumnChunkMetaData) -> i64 {
+    let values = column.num_values();
+    column.unencoded_byte_array_data_bytes().unwrap_or(column.uncompressed_size()).max(0) + 8 * values
+}
+
+/// Rows to be read at a time, so that they take no more than CHUNK_BYTES by what the file's widest group has.
+fn rows_at_a_time(meta: &ParquetMetaData, mask: &ProjectionMask) -> usize {
+    let widest = meta.row_groups().iter().map(|group| {
+        let wanted = group.columns().iter().enumerate().filter(|(n, _)| mask.leaf_included(*n));
+        wanted.map(|(_, c)| decoded_bytes(c)).sum::<i64>() / group.num_rows().max(1)
+    });
+    (CHUNK_BYTES / widest.max().unwrap_or(1).max(1) as usize).clamp(1, CHUNK)
 }
 
 /// Is most of what stands there another value than any before?
@@ -270,10 +294,7 @@ impl Rows {
             .map(|(i, _)| i)
             .collect();
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
-        // So many rows at a time that they take some 32 MB, however large they are.
-        let rows = builder.metadata().file_metadata().num_rows().max(1);
-        let bytes: i64 = builder.metadata().row_groups().iter().map(|g| g.total_byte_size()).sum();
-        let most = ((32 << 20) / (bytes / rows).max(1)).clamp(1, CHUNK as i64) as usize;
+        let most = rows_at_a_time(builder.metadata(), &mask);
         let mut builder = builder.with_projection(mask).with_batch_size(most);
         if let Some(s) = selection {
             builder = builder.with_row_selection(s);
@@ -366,4 +387,32 @@ pub fn without(batch: RecordBatch, first: u64, gone: Option<&RoaringTreemap>) ->
 pub fn file_schema(schema: &Schema, partition: &[String]) -> SchemaRef {
     let fields: Vec<Arc<Field>> = schema.fields().iter().filter(|f| !partition.contains(f.name())).cloned().collect();
     Arc::new(Schema::new(fields))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::Folder;
+    use arrow_array::StringArray;
+
+    /// A dictionary has the value once, and so little of a file says what its rows take.
+    #[test]
+    fn large_values_that_repeat_are_read_a_few_at_a_time() {
+        let folder = Folder::new();
+        let store = crate::store::Local::new(folder.0.clone());
+        let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("v", DataType::Utf8, true)]));
+        let value = "x".repeat(40_000);
+        let values: ArrayRef = Arc::new(StringArray::from(vec![value.as_str(); 1_000]));
+        let mut writer = Writer::new(&store, "part-", schema.clone(), "snappy", 1 << 30);
+        writer.push(&RecordBatch::try_new(schema.clone(), vec![values]).unwrap()).unwrap();
+        let written = writer.finish().unwrap();
+        assert!(written[0].size < 1 << 20);
+        let mut rows = 0;
+        for batch in Rows::open(&store, &written[0].name, &Map::new(), &Wanted { columns: schema }, None).unwrap() {
+            let batch = batch.unwrap();
+            assert!(batch.get_array_memory_size() < 2 * CHUNK_BYTES, "{}", batch.get_array_memory_size());
+            rows += batch.num_rows();
+        }
+        assert_eq!(rows, 1_000);
+    }
 }

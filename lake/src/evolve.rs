@@ -230,7 +230,8 @@ fn push_sorted(w: &mut Writer, batches: &[RecordBatch], sort: &[String]) -> Resu
         rows.sort_by(|a, b| order[a.0].row(a.1).cmp(&order[b.0].row(b.1)));
     }
     let all: Vec<&RecordBatch> = batches.iter().collect();
-    for chunk in rows.chunks(data::CHUNK) {
+    let widest = batches.iter().map(|b| data::rows_within(data::CHUNK_BYTES, b)).min().unwrap_or(1);
+    for chunk in rows.chunks(widest.min(data::CHUNK)) {
         w.push(&arrow_select::interleave::interleave_record_batch(&all, chunk)?)?;
     }
     Ok(())

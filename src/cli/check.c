@@ -193,8 +193,7 @@ static void print_memory(const struct settings *settings)
     int64_t bytes = most_bytes(settings, &most);
     char held[120] = "";
     if (most.held)
-        snprintf(held, sizeof held, ", %" PRId64 " KiB of records that the target holds until "
-                                    "they are written",
+        snprintf(held, sizeof held, ", %" PRId64 " KiB that the target takes to write them",
                  most.held / 1024);
     printf("# %" PRId64 " lane%s at most %" PRId64 " MiB: for each, %" PRId64
            " batches of %" PRId64 " KiB, twice, and %" PRId64

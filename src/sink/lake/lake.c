@@ -205,12 +205,30 @@ static enum ods_status lake_sink_check(struct sink *sink,
 /* The library, its threads, and what it writes a file with. */
 #define ENGINE_BYTES (INT64_C(32) * 1024 * 1024)
 
+/* What maintenance reads at a time, thrice: as it is read, without the rows that are gone, and as it
+ * is encoded. And rows that are sorted at a time. Both are the engine's. */
+#define READ_BYTES (3 * INT64_C(8) * 1024 * 1024)
+#define SORT_BYTES (INT64_C(256) * 1024 * 1024)
+
+/* With the file that it writes: a group of rows, and then the same in the file. */
+static int64_t maintenance_bytes(const struct lake_settings *settings)
+{
+    int64_t file = settings->file_bytes < settings->compact_bytes ? settings->file_bytes
+                                                                  : settings->compact_bytes;
+    if (!settings->maintain)
+        return 0;
+    return READ_BYTES + 2 * file + (settings->sort_by.count ? 2 * SORT_BYTES : 0);
+}
+
 static int64_t lake_held_bytes(const struct sink_config *config)
 {
     int64_t batches = (int64_t) batches_of(config), share = commit_share(config);
     int64_t more = share - config->daemon->batch.max_bytes;
-    /* Batches may be larger than batch.max_bytes; one of them is arrays and then a file as well. */
-    return (more > 0 ? 2 * batches * more : 0) + 2 * share + ENGINE_BYTES;
+    int64_t maintenance = maintenance_bytes(config->settings) / lanes_of(config);
+    /* Batches may be larger than batch.max_bytes; one of them is arrays and then a file as well,
+     * and a table is maintained when none is. */
+    return (more > 0 ? 2 * batches * more : 0) + ENGINE_BYTES +
+           (2 * share > maintenance ? 2 * share : maintenance);
 }
 
 /* --- /metrics --------------------------------------------------------------------------------- */

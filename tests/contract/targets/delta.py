@@ -22,7 +22,8 @@ class Delta(Target):
         self.folder = request.getfixturevalue("tmp_path") / "lake"
 
     def settings(self):
-        return {"type": "delta", "location": str(self.folder), "commit_ms": 20, "commit_bytes": 2**20}
+        return {"type": "delta", "location": str(self.folder), "commit_ms": 20, "commit_bytes": 2**20,
+                "target_file_bytes": 2**20}
 
     def table(self, name):
         return self.folder / "shop" / name
