@@ -478,6 +478,17 @@ def test_compaction(lake):
     assert list((lake.path() / "_delta_log").glob("*.checkpoint*"))
 
 
+@pytest.mark.parametrize("percent", [10, 100])
+def test_putting_files_together_leaves_time_for_commits(lake, percent):
+    """One that takes 1.5 s is followed by none for 13.5 s, of 10 percent."""
+    table = Table()
+    lake.write([table], HARD, batch={"max_events": 5},
+               target={"maintenance": {"small_files": 4, "busy_percent": percent}})
+    done = lake.replay([table.create(row(number)) for number in range(100)], env={"ODS_LAKE_FAULT": "wait:compact:1"})
+    assert (done.stderr.count('"compacted"') == 1) == (percent == 10)
+    assert lake.rows("id") == {number: {"id": number} for number in range(100)}
+
+
 def test_a_table_without_rows_has_its_turn(lake, kafka, table):
     """By the clock, with what is not due after a commit; and it is not written where there is nothing to do."""
     maintenance = {"checkpoint_every": 10000, "every": "1s"}

@@ -52,7 +52,10 @@ class Lake(DeltaLake):
 
 @pytest.mark.parametrize("settings, says", [
     ({"location": "lake"}, "whole path"), ({"location": "s3://b/x"}, "catalog.uri"),
-    ({"location": "/x", "catalog": {"uri": "mysql://x/y"}}, "catalog.uri")])
+    ({"location": "/x", "catalog": {"uri": "mysql://x/y"}}, "catalog.uri"),
+    ({"location": "/x", "partition_by": {"items": "region, week(created)"}}, "write columns"),
+    ({"location": "/x", "partition_by": {"items": "bucket(0, id)"}}, "write columns"),
+    ({"location": "/x", "partition_by": {"items": "bucket(16, id"}}, "write columns")])
 def test_settings(sink, settings, says):
     sink.write(pipeline(Table()), targets=[{"name": "ods", "type": "iceberg", **settings}])
     done = sink.check(expect=Exit.CONFIG)

@@ -205,8 +205,8 @@ static enum ods_status lake_sink_check(struct sink *sink,
 /* The library, its threads, and what it writes a file with. */
 #define ENGINE_BYTES (INT64_C(32) * 1024 * 1024)
 
-/* What maintenance reads at a time, thrice: as it is read, without the rows that are gone, and as it
- * is encoded. And rows that are sorted at a time. Both are the engine's. */
+/* What maintenance reads at a time, thrice: as it is read, without the rows that are gone, and as
+ * it is encoded. And rows that are sorted at a time. Both are the engine's. */
 #define READ_BYTES (3 * INT64_C(8) * 1024 * 1024)
 #define SORT_BYTES (INT64_C(256) * 1024 * 1024)
 

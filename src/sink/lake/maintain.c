@@ -16,6 +16,7 @@
 #define OWN_SNAPSHOTS 20
 /* After a table was opened, when those that a batch needs are at work. */
 #define FIRST_US INT64_C(60000000)
+#define BRIEF_US INT64_C(100000)
 
 /* What is too old goes. */
 static void put_expiry(const struct lake_table *table, json_t *parts)
@@ -35,13 +36,20 @@ static void put_expiry(const struct lake_table *table, json_t *parts)
                         json_pack("{s:I}", "retention_ms", (json_int_t) settings->vacuum_ms));
 }
 
-static json_t *due(const struct lake_table *table, const json_t *stats, bool its_turn)
+/* Are there files to be put together? */
+static bool is_crowded(const struct lake_settings *settings, const json_t *stats)
+{
+    return lake_stat(stats, "small_files") >= settings->small_files ||
+           lake_stat(stats, "deleted_rows") * 100 >
+               lake_stat(stats, "rows") * settings->deleted_percent;
+}
+
+static json_t *due(struct lake_table *table, const json_t *stats, bool its_turn)
 {
     const struct lake_settings *settings = table->store->settings;
     json_t *parts = json_object();
-    int64_t rows = lake_stat(stats, "rows"), deleted = lake_stat(stats, "deleted_rows");
-    if (lake_stat(stats, "small_files") >= settings->small_files ||
-        deleted * 100 > rows * settings->deleted_percent)
+    table->crowded = is_crowded(settings, stats);
+    if (table->crowded && time_monotonic_us() >= table->store->rests_us)
         json_object_set_new(parts, "compact",
                             json_pack("{s:I, s:f, s:I}", "small_bytes",
                                       (json_int_t) settings->small_bytes, "deleted_ratio",
@@ -50,6 +58,16 @@ static json_t *due(const struct lake_table *table, const json_t *stats, bool its
     if (its_turn || lake_stat(stats, "versions_since_checkpoint") >= settings->checkpoint_every)
         put_expiry(table, parts);
     return parts;
+}
+
+/* Those that put files together take turns with those that commit. What is over in no time does not
+ * count. */
+static void rest(struct lake_store *store, int64_t took_us)
+{
+    const struct lake_settings *settings = store->settings;
+    if (took_us >= BRIEF_US)
+        store->rests_us = time_monotonic_us() +
+                          took_us * (100 - settings->busy_percent) / settings->busy_percent;
 }
 
 /* Has the maintenance changed anything? */
@@ -134,8 +152,12 @@ static void maintain(struct lake_table *table, bool its_turn, const struct apply
         json_object_clear(parts);
     char *request = json_object_size(parts) ? json_dumps(parts, JSON_COMPACT) : NULL;
     char *report = NULL, *text = NULL;
+    int64_t begun_us = time_monotonic_us();
     bool failed = request &&
                   engine->maintain(table->handle, request, &report, &text) != ODS_LAKE_OK;
+    if (json_object_get(parts, "compact"))
+        rest(table->store, time_monotonic_us() - begun_us);
+    table->crowded &= !failed; /* until the next commit */
     bool news = !failed && report && is_news(report);
     if (failed)
         lake_table_tell(table, hooks, "maintenance: %s", text ? text : "it failed");
@@ -175,6 +197,10 @@ void lake_store_maintain_next(struct lake_store *store, const struct apply_hooks
     for (struct lake_table *table = store->tables; table; table = table->next) {
         if (!is_quiet(table))
             continue;
+        if (table->crowded && store->rests_us && now_us >= store->rests_us) {
+            store->rests_us = 0;
+            return maintain(table, false, table == store->control ? NULL : hooks);
+        }
         if (!table->maintained_us)
             table->maintained_us = now_us - (every_us > FIRST_US ? every_us - FIRST_US : 0);
         if (now_us - table->maintained_us >= every_us &&

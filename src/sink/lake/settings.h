@@ -20,7 +20,7 @@ struct lake_settings {
     /* Maintenance. */
     bool maintain;
     int64_t small_files, small_bytes, deleted_percent, compact_bytes, checkpoint_every;
-    int64_t expire_ms, vacuum_ms;
+    int64_t expire_ms, vacuum_ms, busy_percent;
     const char *index_folder; /* "": in memory */
     bool change_data;         /* of delta alone */
     /* Of iceberg alone. */

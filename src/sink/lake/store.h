@@ -61,6 +61,7 @@ struct lake_table {
     int64_t indexed;                    /* how often the index of keys had been read by then */
     int64_t maintained_us;              /* monotonic: when it had its turn; 0: not yet */
     int64_t leased_us;                  /* the lease of maintenance that we have put; 0: none */
+    bool crowded;                       /* files wait to be put together, for the store's rest */
     int64_t figures[LAKE_FIGURES];      /* as they were last told */
     struct lake_table *next;
 };
@@ -79,6 +80,7 @@ struct lake_store {
     struct lake_table *control;
     atomic_int_fast64_t figures[LAKE_FIGURES]; /* of all tables; any thread reads them */
     atomic_int_fast64_t maintained, unmaintained; /* how often that changed a table, and failed */
+    int64_t rests_us; /* monotonic: until then no files are put together */
     struct apply_hooks hooks; /* notices of the last batch, of whichever user that was; */
     const void *heard;        /* it takes them along */
     const void *teller;       /* the one of its users that tells of what they share */
