@@ -206,7 +206,7 @@ bool status_show(const struct terminal *terminal, const struct status_view *view
         putc('\n', terminal->out);
     return print_lanes(terminal, status) && status_print_fleet(terminal, status) &&
            print_paused(terminal, status) &&
-           status_print_sources(terminal, status) && status_print_verify(terminal, status) &&
-           status_print_derived(terminal, status) &&
+           status_print_sources(terminal, status) && status_print_connectors(terminal, status) &&
+           status_print_verify(terminal, status) && status_print_derived(terminal, status) &&
            (!view->partitions || print_partitions(terminal, status));
 }

@@ -7,6 +7,9 @@
 #include "cli/columns.h"
 #include "cli/json.h"
 
+/* Of more connectors than this those that run well are only counted. */
+#define CONNECTORS_SHOWN 20
+
 static void add_bytes(struct columns *table, const json_t *object, const char *name)
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
@@ -101,6 +104,85 @@ bool status_print_sources(const struct terminal *terminal, const json_t *status)
         json_array_foreach(logs, k, log) print_why(terminal, source, log);
         if (!json_array_size(logs))
             print_why(terminal, source, NULL);
+    }
+    return good;
+}
+
+/* --- connectors ------------------------------------------------------------------------------ */
+
+static enum paint paint_of_level(const char *level)
+{
+    return strcmp(level, "good") == 0  ? PAINT_GOOD
+           : strcmp(level, "bad") == 0 ? PAINT_BAD
+                                       : PAINT_WARN;
+}
+
+static void add_connector(struct columns *table, const json_t *status, const json_t *cluster,
+                          const json_t *connector)
+{
+    bool away = !json_is_true(json_object_get(cluster, "reachable"));
+    const char *name = text_in(cluster, "cluster");
+    columns_add(table, connector ? text_in(connector, "name") : "-");
+    columns_add(table, *name ? name : "-");
+    columns_add(table, connector ? text_in(connector, "says") : "-");
+    columns_paint(table, connector ? paint_of_level(text_in(connector, "level")) : PAINT_NONE);
+    columns_add(table, away ? "no answer" : "answers");
+    columns_paint(table, away ? PAINT_BAD : PAINT_GOOD);
+    add_ago(table, status, json_object_get(cluster, "looked_at"));
+}
+
+static size_t connectors_of(const json_t *list)
+{
+    const json_t *cluster;
+    size_t i, sum = 0;
+    json_array_foreach(list, i, cluster) sum +=
+        json_array_size(json_object_get(cluster, "connectors"));
+    return sum;
+}
+
+/* Of many only those are shown that ask for attention. How many others there are. */
+static size_t add_connectors(struct columns *table, const json_t *status, size_t *rows)
+{
+    const json_t *list = json_object_get(status, "connect"), *cluster, *connector;
+    bool many = connectors_of(list) > CONNECTORS_SHOWN;
+    size_t i, k, others = 0;
+    json_array_foreach(list, i, cluster)
+    {
+        const json_t *connectors = json_object_get(cluster, "connectors");
+        bool none = !json_array_size(connectors) && *text_in(cluster, "failure");
+        json_array_foreach(connectors, k, connector)
+        {
+            bool left = many && strcmp(text_in(connector, "level"), "good") == 0;
+            others += left;
+            *rows += !left;
+            if (!left)
+                add_connector(table, status, cluster, connector);
+        }
+        *rows += none;
+        if (none)
+            add_connector(table, status, cluster, NULL);
+    }
+    return others;
+}
+
+bool status_print_connectors(const struct terminal *terminal, const json_t *status)
+{
+    static const char *const names[] = {"CONNECTOR", "CLUSTER", "STATE", "CONNECT", "ASKED AGO"};
+    const json_t *cluster;
+    struct columns table;
+    size_t i, rows = 0;
+    columns_init(&table, terminal, names, sizeof names / sizeof *names);
+    size_t others = add_connectors(&table, status, &rows);
+    if (rows || others)
+        putc('\n', terminal->out);
+    bool good = !rows || columns_print(&table);
+    columns_done(&table);
+    if (others)
+        terminal_line(terminal->out, "%zu %sconnectors run", others, rows ? "other " : "");
+    json_array_foreach(json_object_get(status, "connect"), i, cluster)
+    {
+        if (*text_in(cluster, "failure"))
+            terminal_line(terminal->out, "connectors: %s", text_in(cluster, "failure"));
     }
     return good;
 }

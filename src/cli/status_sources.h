@@ -11,6 +11,7 @@
 /* `status`: the page /status. Nothing where the daemon has nothing of the kind. False: memory is
  * out. */
 bool status_print_sources(const struct terminal *terminal, const json_t *status);
+bool status_print_connectors(const struct terminal *terminal, const json_t *status);
 bool status_print_verify(const struct terminal *terminal, const json_t *status);
 bool status_print_derived(const struct terminal *terminal, const json_t *status);
 

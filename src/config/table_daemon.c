@@ -364,8 +364,8 @@ static const struct setting daemon_rows[] = {
             "database, which may take long."},
     {"connect.check_every", SETTING_DURATION, AT(settings, connect.check_every_ms), "1m",
      .min = 100, .max = DAY_MS,
-     .doc = "How often the daemon asks how the connectors and their tasks are, for the metrics "
-            "`connector_…` and the log. `0`: never."},
+     .doc = "How often the daemon asks how the connectors and their tasks are, for the page, "
+            "`/status`, the metrics `connector_…` and the log. `0`: never."},
     {"connect_clusters", SETTING_OBJECTS, AT(settings, connect_clusters), .max = 1000,
      .count_offset = AT(settings, connect_cluster_count), .of = &settings_of_connect,
      .doc = "More clusters of Kafka Connect, for the same commands."},

@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "core/rare.h"
 #include "core/time.h"
+#include "pipeline/json_text.h"
 #include "pipeline/metrics.h"
 
 /* Connectors that have labels of their own; those beyond are counted together. */
@@ -40,7 +41,9 @@ struct cluster {
     /* Guarded by the mutex: */
     struct watched_connector *connectors; /* as they were when Connect last answered */
     size_t count;
-    bool asked, reached; /* by the last question */
+    double looked_at;    /* seconds since 1970; 0: not yet */
+    bool reached;        /* by the last question */
+    char *failure;       /* why not; NULL: it was, or nobody has asked */
 };
 
 struct connector_watch {
@@ -109,6 +112,14 @@ static bool has_failed(const struct watched_connector *connector)
     return connector->is[FAILED] || connector->tasks[FAILED];
 }
 
+static unsigned tasks_of(const struct watched_connector *connector)
+{
+    unsigned sum = 0;
+    for (enum part_state state = 0; state < STATES; state++)
+        sum += connector->tasks[state];
+    return sum;
+}
+
 static const struct watched_connector *same(const struct cluster *cluster, const char *name)
 {
     for (size_t i = 0; i < cluster->count; i++)
@@ -124,11 +135,8 @@ static void tell(const struct cluster *cluster, const struct watched_connector *
         const struct watched_connector *before = same(cluster, now[i].name);
         const char *of = name_of(cluster);
         char who[400];
-        unsigned tasks = 0;
         if (!has_failed(&now[i]) || (before && has_failed(before)))
             continue;
-        for (enum part_state state = 0; state < STATES; state++)
-            tasks += now[i].tasks[state];
         snprintf(who, sizeof who, "%s%s%s", i < SHOWN_MAX ? now[i].name : "beyond the first 500",
                  *of ? " of cluster " : "", of);
         if (now[i].is[FAILED])
@@ -136,7 +144,7 @@ static void tell(const struct cluster *cluster, const struct watched_connector *
         else
             log_warn("connector %s: %u of its %u tasks have failed: ods-sink connectors status "
                      "says why",
-                     who, now[i].tasks[FAILED], tasks);
+                     who, now[i].tasks[FAILED], tasks_of(&now[i]));
     }
 }
 
@@ -169,8 +177,10 @@ static void look(struct connector_watch *watch, struct cluster *cluster)
     else if (!atomic_load(watch->stop) && rare_due(&cluster->away))
         log_warn("connectors: %s", error.text);
     pthread_mutex_lock(&watch->mutex);
-    cluster->asked = true;
+    cluster->looked_at = (double) time_wall_us() / 1e6;
     cluster->reached = now != NULL;
+    free(cluster->failure);
+    cluster->failure = now ? NULL : strdup(error.text);
     if (now) {
         old = cluster->connectors;
         cluster->connectors = now;
@@ -196,7 +206,70 @@ int64_t connector_watch_look(struct connector_watch *watch)
     return next_us;
 }
 
-/* --- showing --------------------------------------------------------------------------------- */
+/* --- /status --------------------------------------------------------------------------------- */
+
+/* The one that asks for attention first, and how many of the connectors are in it. */
+static enum part_state worst_of(const struct watched_connector *connector)
+{
+    for (enum part_state state = FAILED; state < STATES; state++)
+        if (connector->is[state])
+            return state;
+    return RUNNING;
+}
+
+/* "running, but 1 of 2 tasks failed", and how bad that is: good, warn or bad. */
+static const char *judge(const struct watched_connector *connector, char *says, size_t size)
+{
+    enum part_state state = worst_of(connector);
+    unsigned all = tasks_of(connector), failed = connector->tasks[FAILED];
+    snprintf(says, size, "%s", states[state].word);
+    if (state != RUNNING)
+        return state == FAILED ? "bad" : "warn";
+    if (failed) {
+        snprintf(says, size, "running, but %u of %u task%s failed", failed, all,
+                 all == 1 ? "" : "s");
+        return "bad";
+    }
+    if (connector->tasks[RUNNING] == all && all)
+        return "good";
+    snprintf(says, size, all ? "running, but only %u of %u task%s" : "running without a task",
+             connector->tasks[RUNNING], all, all == 1 ? "" : "s");
+    return "warn";
+}
+
+static json_t *describe_connector(const struct watched_connector *connector)
+{
+    char says[100];
+    const char *level = judge(connector, says, sizeof says);
+    return json_pack("{s:o, s:s, s:s, s:s, s:i, s:i}", "name", text_of(connector->name), "state",
+                     states[worst_of(connector)].word, "level", level, "says", says, "tasks",
+                     (int) tasks_of(connector), "tasks_failed", (int) connector->tasks[FAILED]);
+}
+
+json_t *connector_watch_describe(struct connector_watch *watch)
+{
+    json_t *list = json_array();
+    if (!watch)
+        return list;
+    pthread_mutex_lock(&watch->mutex);
+    for (size_t i = 0; i < watch->count; i++) {
+        const struct cluster *cluster = &watch->clusters[i];
+        json_t *connectors = json_array();
+        for (size_t k = 0; k < cluster->count; k++)
+            json_array_append_new(connectors, describe_connector(&cluster->connectors[k]));
+        json_array_append_new(
+            list, json_pack("{s:o, s:b, s:o, s:o, s:o}", "cluster", text_of(name_of(cluster)),
+                            "reachable", cluster->reached, "failure",
+                            cluster->failure ? text_of(cluster->failure) : json_null(),
+                            "looked_at",
+                            cluster->looked_at > 0 ? json_real(cluster->looked_at) : json_null(),
+                            "connectors", connectors));
+    }
+    pthread_mutex_unlock(&watch->mutex);
+    return list;
+}
+
+/* --- metrics --------------------------------------------------------------------------------- */
 
 static void put_states(struct buffer *out, const struct cluster *cluster, bool tasks)
 {
@@ -221,7 +294,7 @@ void connector_watch_metrics(struct connector_watch *watch, struct buffer *out)
                  "Whether Kafka Connect answered when it was last asked");
     for (size_t i = 0; i < watch->count; i++) {
         const char *labels[] = {"cluster", name_of(&watch->clusters[i]), NULL};
-        if (watch->clusters[i].asked)
+        if (watch->clusters[i].looked_at > 0)
             metrics_put(out, "connect_reachable", labels, watch->clusters[i].reached);
     }
     metrics_head(out, "connector_state", "gauge",
@@ -268,8 +341,10 @@ enum ods_status connector_watch_new(struct connector_watch **out, const struct s
 
 void connector_watch_free(struct connector_watch *watch)
 {
-    for (size_t i = 0; watch && i < watch->count; i++)
+    for (size_t i = 0; watch && i < watch->count; i++) {
         free_connectors(watch->clusters[i].connectors, watch->clusters[i].count);
+        free(watch->clusters[i].failure);
+    }
     if (!watch)
         return;
     free(watch->clusters);

@@ -1,10 +1,12 @@
-/* How the connectors of each cluster of Kafka Connect are: asked now and then, for /metrics and the
- * log. A connector whose task has failed brings nothing, which from here looks like a quiet
- * source. */
+/* How the connectors of each cluster of Kafka Connect are: asked now and then, for /status,
+ * /metrics and the log. A connector whose task has failed brings nothing, which from here looks
+ * like a quiet source. */
 #ifndef CONNECTOR_WATCH_H
 #define CONNECTOR_WATCH_H
 
 #include <stdatomic.h>
+
+#include <jansson.h>
 
 #include <ods/buffer.h>
 #include <ods/status.h>
@@ -23,5 +25,6 @@ void connector_watch_free(struct connector_watch *watch);
 int64_t connector_watch_look(struct connector_watch *watch);
 /* Any thread. */
 void connector_watch_metrics(struct connector_watch *watch, struct buffer *out);
+json_t *connector_watch_describe(struct connector_watch *watch); /* a list */
 
 #endif

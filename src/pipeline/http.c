@@ -228,12 +228,13 @@ static json_t *describe_status(struct http *http)
     for (size_t i = 0; i < http->lane_count; i++)
         describe_held(held, http->lanes[i]);
     return json_pack(
-        "{s:i, s:s, s:f, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema",
+        "{s:i, s:s, s:f, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema",
         STATUS_SCHEMA, "version", ODS_VERSION, "now", (double) time_wall_us() / 1e6,
         "configuration", http->file ? text_of(http->file) : json_null(), "actions",
         http->actions.actions != NULL, "pipelines",
         conditions_describe(http->lanes, http->lane_count, http->trends), "paused", held,
         "retention", guard_describe(http->guard), "sources", source_guard_describe(http->sources),
+        "connect", source_guard_connectors(http->sources),
         "verify", verifiers_describe(http->verifiers, http->verifier_count), "quality",
         inspectors_describe(http->inspectors, http->inspector_count), "derived",
         keepers_describe(http->keepers, http->keeper_count), "fleet",

@@ -26,5 +26,6 @@ void source_guard_join(struct source_guard *guard); /* and frees it */
 /* Any thread. */
 void source_guard_metrics(struct source_guard *guard, struct buffer *out);
 json_t *source_guard_describe(struct source_guard *guard); /* a list */
+json_t *source_guard_connectors(struct source_guard *guard); /* likewise */
 
 #endif

@@ -178,3 +178,8 @@ json_t *source_guard_describe(struct source_guard *guard)
     pthread_mutex_unlock(&guard->mutex);
     return list;
 }
+
+json_t *source_guard_connectors(struct source_guard *guard)
+{
+    return connector_watch_describe(guard ? guard->connectors : NULL);
+}

@@ -3,6 +3,7 @@ along. The clusters are stand-ins that know the part of Connect's REST which the
 they do as Connect does is tests/e2e/test_connectors_commands.py's to see."""
 
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -222,6 +223,14 @@ def test_the_daemon_tells_how_connectors_are(sink, database, kafka, clusters):
     eu.server.server_close()
     daemon.await_that(lambda: not reached("eu"), 30, "it is away")
     assert value("state", "eu", "shop", "failed") == 1 and reached("us")
+    told = {one["cluster"]: one for one in json.loads(daemon.get("/status")[1])["connect"]}
+    shop = {one["name"]: one for one in told["eu"]["connectors"]}["shop"]
+    assert (shop["state"], shop["level"], shop["says"]) == ("failed", "bad", "failed")
+    assert not told["eu"]["reachable"] and eu.url in told["eu"]["failure"] and told["us"]["reachable"]
+    assert (len(told["us"]["connectors"]), told["us"]["connectors"][500]["tasks_failed"]) == (501, 2)
+    said = sink.run("status", "-c", sink.conf).stdout
+    assert re.search(r"\n *shop +eu +failed +no answer +\d+ s\n", said) and re.search(r"\n *\(others\) +us +failed ", said)
+    assert "\n501 other connectors run\n" in said and f"\nconnectors: Kafka Connect at {eu.url}: " in said
     assert daemon.log().count("connector shop of cluster eu has failed") == 1
     assert daemon.log().count(f"connectors: Kafka Connect at {eu.url}: ") == 1
     daemon.stop()

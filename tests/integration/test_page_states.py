@@ -59,7 +59,7 @@ def status(*pipelines, **others):
              **{name: lanes[0][name] for name in ("state", "level", "says", "since", "seconds_left")}} for lanes in pipelines]
     return {"schema": 1, "version": "0.1.0", "actions": False, "quality": [], "fleet": [],
             "now": time.time(), "configuration": "/etc/ods-sink/the shop.conf", "pipelines": told, "lanes": lanes, "paused": [], "retention": [],
-            "sources": [], "verify": [], "derived": [], "tables": [], "tables_total": 0, **others}
+            "connect": [], "sources": [], "verify": [], "derived": [], "tables": [], "tables_total": 0, **others}
 
 
 def processes(*members):
@@ -114,11 +114,16 @@ def states():
         ("ods-2.example.org", 815, "caught up", "good", "caught up", 0, 1),
         ("ods-3", 12, "silent", "warn", "silent for 95 s: it ended without leaving, or does not reach the target; its "
          "source gives its partitions to the others", 0, 95))
+    connect = [{"cluster": "", "reachable": True, "failure": None, "looked_at": now - 20, "connectors": [
+        {"name": "shop", "state": "running", "level": "good", "says": "running", "tasks": 1, "tasks_failed": 0},
+        {"name": "the people's", "state": "running", "level": "bad", "says": "running, but 1 of 1 task failed", "tasks": 1,
+         "tasks_failed": 1}]}, {"cluster": "crm", "reachable": False, "looked_at": now - 20, "connectors": [],
+                                "failure": "connect cluster crm (http://connect.crm.example.org:8083): Connection refused"}]
     verify.append({**verify[0], "pipeline": "hr", "last": {**verify[0]["last"], "result": "can't tell"}})
     yield "operated", status([lane("shop", n) for n in range(2)], crm, sources=sources, verify=verify, paused=paused, fleet=fleet,
-                             actions=True)
+                             connect=connect, actions=True)
     yield "loaded", status([lane("shop", n, **behind) for n in range(2)], crm, derived=derived, sources=sources,
-                           verify=verify, paused=paused, fleet=fleet, tables=tables(9), tables_total=9)
+                           verify=verify, paused=paused, fleet=fleet, connect=connect, tables=tables(9), tables_total=9)
     why = ('target ods: connection to server at "10.1.2.3", port 5432 failed: Connection refused Is the server running on '
            'that host and accepting TCP/IP connections?')
     down = {"state": "waiting", "level": "bad", "says": f"waits for its target ods since 2026-11-27 10:12:03 UTC (3 min): {why}"}
@@ -211,6 +216,10 @@ def test_state(played, tmp_path, name, said):
     assert {name: json.loads(html.unescape(value)) for name, value in rows} == CONFIGURATION, rows
     if name == "poison":
         assert "ods-sink dlq show -c '/etc/ods-sink/the shop.conf' shop.store.orders:0:4711" in shown
+    if said["connect"]:  # its pipelines keep up meanwhile
+        head = html.unescape(re.search(r'<p id="overall".*?</p>', drawn)[0])
+        assert "connector the people's: running, but 1 of 1 task failed" in head
+        assert "ods-sink connectors status -c '/etc/ods-sink/the shop.conf' 'the people'\\''s'" in shown
     if said["verify"]:
         assert "ods-sink verify -c '/etc/ods-sink/the shop.conf' --pipeline crm 'public.Sales orders'" in shown
         assert '>public.people<' not in drawn

@@ -75,10 +75,14 @@ def shop(sink, fixtures, page, running=False, place=None, tables=None, **setting
     daemon.await_that(lambda: sorted(database.offsets().values()) == [3, 4], what="all records")
     if running:
         daemon.await_ready()
-        daemon.await_that(lambda: '"lag":0' in daemon.get("/status")[1].replace(" ", ""),
-                          what="the lag is known")
+        daemon.await_that(lambda: places_known(daemon), what="the lag of each partition is known")
     else:
         daemon.stop()
+
+
+def places_known(daemon):
+    parts = [part for lane in json.loads(daemon.get("/status")[1])["lanes"] for part in lane["partitions"]]
+    return len(parts) == 2 and all(part["lag"] == 0 and part["applied"] for part in parts)
 
 
 def shop_running(sink, fixtures, page):
