@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""What /metrics costs: its time and size with many tables, each with a topic of its own, that of /status, /trends and
-the page too, and the latency of a lane with and without somebody who scrapes it, in turns.
+"""What /metrics costs: its time and size with many tables, each with a topic of its own or with a few that they
+share, that of /status, /trends and the page too, and the latency of a lane with and without somebody who scrapes it,
+in turns.
 
-    bench/scrape.py [--tables N] [--windows N] [--seconds S] [--rate R] [--every S] [--settle S]
+    bench/scrape.py [--tables N] [--topics N] [--windows N] [--seconds S] [--rate R] [--every S] [--settle S]
 """
 
 import argparse
@@ -47,11 +48,12 @@ def scrape(sink, accept="*/*", path="/metrics"):
 
 def create_topics(stack, tables):
     admin = AdminClient({"bootstrap.servers": stack["KAFKA_BOOTSTRAP"]})
-    for first in range(0, len(tables), 500):
-        for made in admin.create_topics([NewTopic(table.topic, 1, 1) for table in tables[first:first + 500]],
+    names = {table.topic for table in tables}
+    topics = [NewTopic(name, 1, 1) for name in sorted(names)]
+    for first in range(0, len(topics), 500):
+        for made in admin.create_topics(topics[first:first + 500],
                                         operation_timeout=120, request_timeout=180).values():
             made.result()
-    names = {table.topic for table in tables}
     wait_for(lambda: names <= {name for name, topic in admin.list_topics(timeout=60).topics.items()
                                if topic.partitions and all(one.leader >= 0 for one in topic.partitions.values())},
              300, "topics")
@@ -120,6 +122,7 @@ def window(database, table, seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tables", type=int, default=10000)
+    parser.add_argument("--topics", type=int, default=0, help="that the tables share; 0: each has its own")
     parser.add_argument("--windows", type=int, default=6, help="of each kind")
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--rate", type=int, default=1000)
@@ -134,9 +137,11 @@ def main():
         prefix = f"scrape{os.getpid()}"
         tables = [Table(f"table_{number:05}", COLUMNS, database="public", prefix=prefix)
                   for number in range(options.tables)]
+        for number, table in enumerate(tables if options.topics else []):
+            table.topic = f"{prefix}.shared.{number % options.topics}"
         began = time.monotonic()
         create_topics(stack, tables)
-        print(f"{options.tables} topics are made: {time.monotonic() - began:.0f} s", flush=True)
+        print(f"{options.topics or options.tables} topics are made: {time.monotonic() - began:.0f} s", flush=True)
         kafka, database = Kafka(stack), create_database(stack, prefix)
         database.execute("create table table_00000 (id int primary key, name text, sent_us bigint, "
                          "applied timestamptz default clock_timestamp(), cdc_operation text, "
