@@ -43,7 +43,7 @@ def test_services_are_those_of_the_whole_way():
                                      "ods-sink-maxwell", "solace", "solace-queues",
                                      "queue-postgres", "alerts-api", "ods-sink-queue", "generate",
                                      "minio", "minio-bucket", "ods-sink-lake",
-                                     "prometheus", "alertmanager", "grafana", "loki", "alloy"}
+                                     "prometheus", "alertmanager", "grafana", "loki", "alloy", "node-exporter"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -75,7 +75,7 @@ def test_mounted_paths_exist(name):
             assert (ROOT / source).exists(), source
             assert volume.endswith(":ro")
         else:
-            assert source in COMPOSE["volumes"] or source == "/var/run/docker.sock"
+            assert source in COMPOSE["volumes"] or source in ("/", "/var/run/docker.sock") and ":ro" in volume
 
 
 def test_every_volume_is_used():
@@ -312,7 +312,9 @@ def test_observability_is_whole():
                 assert (ROOT / volume.split(":")[0]).exists(), volume
     prometheus = yaml.safe_load((folder / "prometheus.yml").read_text())
     named = [target for job in prometheus["scrape_configs"] for one in job["static_configs"] for target in one["targets"]]
-    daemons = {name for job in prometheus["scrape_configs"] for one in job["dns_sd_configs"] for name in one["names"]}
+    roles = {one["labels"]["ods_role"] for job in prometheus["scrape_configs"] for one in job["static_configs"] if "labels" in one}
+    assert roles == set(re.findall(r'ods_role="(\w+)"', (folder / "sink.rules.yaml").read_text()))
+    daemons = {name for job in prometheus["scrape_configs"] for one in job.get("dns_sd_configs", ()) for name in one["names"]}
     assert daemons | {"ods-sink"} == {name for name in SERVICES if name.startswith("ods-sink")}
     named += prometheus["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"]
     sources = yaml.safe_load((folder / "grafana/provisioning/datasources/ods-sink.yaml").read_text())["datasources"]
