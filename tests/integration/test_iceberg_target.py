@@ -12,8 +12,9 @@ from contextlib import closing
 import pytest
 from lib.lake import WHY_NOT, Missing, engine, keep
 from lib.records import BIGINT, INT, TEXT, Table, pipeline
-from lib.sink import Exit, read_lines
+from lib.sink import Exit, Setup, read_lines
 from lib.size import size
+from lib.waiting import wait_for
 
 from test_delta_target import (HARD, TYPES, decimal, names_by_template, parted_table, random_changes, row,
                                sorted_files, test_a_table_without_rows_has_its_turn, two_tables, unscaled)
@@ -68,6 +69,42 @@ def test_looking_makes_nothing_and_tells_no_secret(lake):
     assert not lake.folder.exists()
     lake.write([Table()], HARD, target={"catalog": {"uri": "postgresql://u:abracadabra@h/d"}})
     assert "abracadabra" not in lake.sink.check().stdout
+
+
+# ---- two processes -------------------------------------------------------------------------------
+
+def test_of_two_daemons_that_write_a_table_one_maintains_it(lake, kafka, prefix, tmp_path):
+    """The one that has its lease, until it stops: then the other."""
+    table, other = Table(prefix=prefix), Setup(tmp_path / "other", lake.sink.binary, lake.sink.stack)
+    for setup in (lake.sink, other):
+        setup.write(pipeline(table, defaults=HARD), kafka=True, lanes=1,
+                    targets=[lake.target(maintenance={"small_files": 4})])
+    other.conf.write_text(other.conf.read_text().replace(other.group, lake.sink.group))
+    kafka.create(table.topic, 2)
+    daemons = [lake.sink.daemon(), other.daemon()]
+
+    def partitions(daemon):
+        return [part for lane in json.loads(daemon.get("/status")[1] or '{"lanes": []}')["lanes"] for part in lane["partitions"]]
+
+    def more(first, last):
+        for number in range(first, last):
+            kafka.produce([table.create(row(2 * number + part), partition=part) for part in (0, 1)])
+        wait_for(lambda: sum(part["applied"] or 0 for daemon in daemons for part in partitions(daemon)) == 2 * last, 60,
+                 "all rows")
+
+    def maintains():
+        return ["compacted" in daemon.log() for daemon in daemons]
+
+    wait_for(lambda: [len(partitions(daemon)) for daemon in daemons] == [1, 1], 60, "one has a partition each")
+    more(0, 20)
+    wait_for(lambda: any(maintains()), 30, "files were put together")
+    assert sorted(maintains()) == [False, True]
+    daemons.pop(maintains().index(True)).stop()
+    wait_for(lambda: len(partitions(daemons[0])) == 2, 60, "it has both")
+    more(20, 30)
+    wait_for(lambda: all(maintains()), 30, "the other does it now")
+    daemons[0].stop()
+    assert len(lake.rows("id", table.name)) == 60
 
 
 # ---- rows ----------------------------------------------------------------------------------------
