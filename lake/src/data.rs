@@ -27,7 +27,7 @@ use crate::types;
 
 /// Rows that are decoded and encoded at a time, at most.
 pub const CHUNK: usize = 16_384;
-/// And so many bytes of them, however large each is.
+/// And about so many bytes of them, however large they are.
 pub const CHUNK_BYTES: usize = 8 << 20;
 /// A page holds so many rows, so that single rows can be read without the whole column.
 const PAGE_ROWS: usize = 20_000;
@@ -36,6 +36,7 @@ const GROUP_ROWS: usize = 262_144;
 /// So many rows tell whether a column's values repeat, or fewer where they are large.
 const SAMPLE: usize = 1_024;
 const SAMPLE_BYTES: usize = 1 << 20;
+const SAMPLE_LEAST: usize = 16;
 /// Texts longer than this are not put into statistics.
 const STATS_TEXT: usize = 64;
 
@@ -77,7 +78,8 @@ impl<'a> Writer<'a> {
             .set_max_row_group_row_count(Some(GROUP_ROWS))
             .set_data_page_row_count_limit(PAGE_ROWS)
             .set_created_by(format!("ods-sink {}", env!("CARGO_PKG_VERSION")));
-        let sample = first.slice(0, SAMPLE.min(rows_within(SAMPLE_BYTES, first)).min(first.num_rows()));
+        let sample = SAMPLE.min(rows_within(SAMPLE_BYTES, first).max(SAMPLE_LEAST)).min(first.num_rows());
+        let sample = first.slice(0, sample);
         for (field, values) in self.schema.fields().iter().zip(sample.columns()) {
             let column = ColumnPath::new(vec![field.name().clone()]);
             // Ids of rows follow one another.
@@ -146,7 +148,8 @@ fn decoded_bytes(column: &ColumnChunkMetaData) -> i64 {
     column.unencoded_byte_array_data_bytes().unwrap_or(column.uncompressed_size()).max(0) + 8 * values
 }
 
-/// Rows to be read at a time, so that they take no more than CHUNK_BYTES by what the file's widest group has.
+/// Rows to be read at a time, so that they take CHUNK_BYTES by the average of the file's widest group. Writers that do
+/// not tell how large values are when they are decoded are believed what they take in the file.
 fn rows_at_a_time(meta: &ParquetMetaData, mask: &ProjectionMask) -> usize {
     let widest = meta.row_groups().iter().map(|group| {
         let wanted = group.columns().iter().enumerate().filter(|(n, _)| mask.leaf_included(*n));

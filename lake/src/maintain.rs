@@ -122,20 +122,25 @@ impl Table {
         }
         let (mut out, mut bytes, mut more) = (vec![], 0, false);
         for (mut files, worn) in groups.into_values() {
-            // One small file alone gains nothing.
-            if files.len() < 2 && !worn {
-                continue;
-            }
             files.sort_by_key(|(_, size)| *size);
-            for (i, (n, size)) in files.into_iter().enumerate() {
-                if bytes + size > limit && (i > 1 || !out.is_empty()) {
+            let (mut taken, mut sum) = (vec![], 0);
+            for (n, size) in files {
+                // However large they are, the first two go together.
+                if bytes + sum + size > limit && (taken.len() > 1 || !out.is_empty()) {
                     more = true;
                     break;
                 }
-                bytes += size;
-                out.push(n);
+                sum += size;
+                taken.push(n);
+            }
+            // What would be as many files afterwards gains nothing.
+            let target = self.set.target_file_bytes.max(1) as i64;
+            if worn || taken.len() as i64 > (sum + target - 1) / target {
+                bytes += sum;
+                out.extend(taken);
             }
         }
+        let more = more && !out.is_empty();
         (out, more)
     }
 

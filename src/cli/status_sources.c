@@ -152,7 +152,8 @@ static size_t add_connectors(struct columns *table, const json_t *status, size_t
         bool none = !json_array_size(connectors) && *text_in(cluster, "failure");
         json_array_foreach(connectors, k, connector)
         {
-            bool left = many && strcmp(text_in(connector, "level"), "good") == 0;
+            bool left = many && json_is_true(json_object_get(cluster, "reachable")) &&
+                        strcmp(text_in(connector, "level"), "good") == 0;
             others += left;
             *rows += !left;
             if (!left)
@@ -178,7 +179,8 @@ bool status_print_connectors(const struct terminal *terminal, const json_t *stat
     bool good = !rows || columns_print(&table);
     columns_done(&table);
     if (others)
-        terminal_line(terminal->out, "%zu %sconnectors run", others, rows ? "other " : "");
+        terminal_line(terminal->out, "%zu %sconnector%s", others, rows ? "other " : "",
+                      others == 1 ? " runs" : "s run");
     json_array_foreach(json_object_get(status, "connect"), i, cluster)
     {
         if (*text_in(cluster, "failure"))

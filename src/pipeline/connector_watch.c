@@ -112,11 +112,11 @@ static bool has_failed(const struct watched_connector *connector)
     return connector->is[FAILED] || connector->tasks[FAILED];
 }
 
-static unsigned tasks_of(const struct watched_connector *connector)
+static unsigned sum_of(const unsigned *counts)
 {
     unsigned sum = 0;
     for (enum part_state state = 0; state < STATES; state++)
-        sum += connector->tasks[state];
+        sum += counts[state];
     return sum;
 }
 
@@ -144,7 +144,7 @@ static void tell(const struct cluster *cluster, const struct watched_connector *
         else
             log_warn("connector %s: %u of its %u tasks have failed: ods-sink connectors status "
                      "says why",
-                     who, now[i].tasks[FAILED], tasks_of(&now[i]));
+                     who, now[i].tasks[FAILED], sum_of(now[i].tasks));
     }
 }
 
@@ -208,7 +208,7 @@ int64_t connector_watch_look(struct connector_watch *watch)
 
 /* --- /status --------------------------------------------------------------------------------- */
 
-/* The one that asks for attention first, and how many of the connectors are in it. */
+/* The one that asks for attention first. */
 static enum part_state worst_of(const struct watched_connector *connector)
 {
     for (enum part_state state = FAILED; state < STATES; state++)
@@ -217,24 +217,38 @@ static enum part_state worst_of(const struct watched_connector *connector)
     return RUNNING;
 }
 
+/* Of those that have no entry of their own. */
+static const char *judge_many(const struct watched_connector *rest, char *says, size_t size)
+{
+    unsigned many = sum_of(rest->is), all = sum_of(rest->tasks);
+    snprintf(says, size, "%u of %u run, with %u of %u tasks", rest->is[RUNNING], many,
+             rest->tasks[RUNNING], all);
+    if (has_failed(rest))
+        return "bad";
+    return rest->is[RUNNING] == many && rest->tasks[RUNNING] == all ? "good" : "warn";
+}
+
 /* "running, but 1 of 2 tasks failed", and how bad that is: good, warn or bad. */
 static const char *judge(const struct watched_connector *connector, char *says, size_t size)
 {
-    enum part_state state = worst_of(connector);
-    unsigned all = tasks_of(connector), failed = connector->tasks[FAILED];
-    snprintf(says, size, "%s", states[state].word);
-    if (state != RUNNING)
-        return state == FAILED ? "bad" : "warn";
+    const char *word = states[worst_of(connector)].word;
+    unsigned all = sum_of(connector->tasks), failed = connector->tasks[FAILED];
+    bool runs = connector->is[RUNNING];
+    if (sum_of(connector->is) > 1)
+        return judge_many(connector, says, size);
+    snprintf(says, size, "%s", sum_of(connector->is) ? word : "in a state that is not known");
+    if (connector->is[FAILED])
+        return "bad";
     if (failed) {
-        snprintf(says, size, "running, but %u of %u task%s failed", failed, all,
-                 all == 1 ? "" : "s");
+        snprintf(says, size, "%s, %s %u of %u task%s failed", word, runs ? "but" : "and", failed,
+                 all, all == 1 ? "" : "s");
         return "bad";
     }
-    if (connector->tasks[RUNNING] == all && all)
-        return "good";
-    snprintf(says, size, all ? "running, but only %u of %u task%s" : "running without a task",
-             connector->tasks[RUNNING], all, all == 1 ? "" : "s");
-    return "warn";
+    if (runs && connector->tasks[RUNNING] < all)
+        snprintf(says, size, "running, but only %u of %u tasks", connector->tasks[RUNNING], all);
+    else if (runs && !all)
+        snprintf(says, size, "running without a task");
+    return runs && all && connector->tasks[RUNNING] == all ? "good" : "warn";
 }
 
 static json_t *describe_connector(const struct watched_connector *connector)
@@ -242,8 +256,9 @@ static json_t *describe_connector(const struct watched_connector *connector)
     char says[100];
     const char *level = judge(connector, says, sizeof says);
     return json_pack("{s:o, s:s, s:s, s:s, s:i, s:i}", "name", text_of(connector->name), "state",
-                     states[worst_of(connector)].word, "level", level, "says", says, "tasks",
-                     (int) tasks_of(connector), "tasks_failed", (int) connector->tasks[FAILED]);
+                     sum_of(connector->is) ? states[worst_of(connector)].word : "unknown",
+                     "level", level, "says", says, "tasks", (int) sum_of(connector->tasks),
+                     "tasks_failed", (int) connector->tasks[FAILED]);
 }
 
 json_t *connector_watch_describe(struct connector_watch *watch)

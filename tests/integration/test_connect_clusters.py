@@ -229,8 +229,8 @@ def test_the_daemon_tells_how_connectors_are(sink, database, kafka, clusters):
     assert not told["eu"]["reachable"] and eu.url in told["eu"]["failure"] and told["us"]["reachable"]
     assert (len(told["us"]["connectors"]), told["us"]["connectors"][500]["tasks_failed"]) == (501, 2)
     said = sink.run("status", "-c", sink.conf).stdout
-    assert re.search(r"\n *shop +eu +failed +no answer +\d+ s\n", said) and re.search(r"\n *\(others\) +us +failed ", said)
-    assert "\n501 other connectors run\n" in said and f"\nconnectors: Kafka Connect at {eu.url}: " in said
+    assert re.search(r"\n *shop +eu +failed +no answer +\d+ s\n", said) and re.search(r"\n *\(others\) +us +1 of 3 run, with 1 of 3 tasks ", said)
+    assert "\n500 other connectors run\n" in said and f"\nconnectors: Kafka Connect at {eu.url}: " in said
     assert daemon.log().count("connector shop of cluster eu has failed") == 1
     assert daemon.log().count(f"connectors: Kafka Connect at {eu.url}: ") == 1
     daemon.stop()

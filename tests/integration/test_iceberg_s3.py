@@ -52,7 +52,7 @@ def test_killed_and_lost_in_s3(bucket):
 def test_compaction_in_s3(bucket):
     """Files of snapshots that have expired go from the bucket too, in their time."""
     table = Table()
-    bucket.write(table, batch={"max_events": 5}, maintenance={"small_files": 4, "checkpoint_every": 5, "snapshots": 3, "keep_for": "0s"})
+    bucket.write(table, batch={"max_events": 5}, maintenance={"small_files": 4, "checkpoint_every": 5, "snapshots": 3, "keep_for": "0s", "busy_percent": 100})
     done = bucket.replay([table.create(row(number)) for number in range(40)] +
                          [table.delete(row(number)) for number in range(0, 40, 2)])
     assert "compacted" in done.stderr

@@ -56,7 +56,9 @@ class Lake(DeltaLake):
     ({"location": "/x", "catalog": {"uri": "mysql://x/y"}}, "catalog.uri"),
     ({"location": "/x", "partition_by": {"items": "region, week(created)"}}, "write columns"),
     ({"location": "/x", "partition_by": {"items": "bucket(0, id)"}}, "write columns"),
-    ({"location": "/x", "partition_by": {"items": "bucket(16, id"}}, "write columns")])
+    ({"location": "/x", "partition_by": {"items": "bucket(16, id"}}, "write columns"),
+    ({"location": "/x", "partition_by": {"items": "region, days( at ),\tbucket (16, id), ", "others": ""},
+      "catalog": {"uri": "mysql://x/y"}}, "catalog.uri")])
 def test_settings(sink, settings, says):
     sink.write(pipeline(Table()), targets=[{"name": "ods", "type": "iceberg", **settings}])
     done = sink.check(expect=Exit.CONFIG)
@@ -272,7 +274,7 @@ def test_compaction(lake):
     """Small files and deletes become one file, while records come; then files that nobody needs go."""
     table = Table()
     lake.write([table], HARD, batch={"max_events": 5},
-               target={"maintenance": {"small_files": 4, "checkpoint_every": 5, "snapshots": 8, "keep_for": "0s"}})
+               target={"maintenance": {"small_files": 4, "checkpoint_every": 5, "snapshots": 8, "keep_for": "0s", "busy_percent": 100}})
     done = lake.replay([table.create(row(number)) for number in range(100)] +
                        [table.update(None, row(number, 1)) for number in range(0, 100, 3)])
     assert "compacted" in done.stderr

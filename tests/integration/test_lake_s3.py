@@ -113,7 +113,7 @@ def test_what_is_asked_of_the_storage(bucket, kind, tmp_path):
 
 def test_compaction_in_s3(bucket):
     table = Table()
-    bucket.write(table, batch={"max_events": 5}, maintenance={"small_files": 4, "checkpoint_every": 5})
+    bucket.write(table, batch={"max_events": 5}, maintenance={"small_files": 4, "checkpoint_every": 5, "busy_percent": 100})
     done = bucket.replay([table.create(row(number)) for number in range(40)])
     assert "compacted" in done.stderr
     assert bucket.rows() == {number: row(number) for number in range(40)}

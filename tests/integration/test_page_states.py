@@ -219,7 +219,7 @@ def test_state(played, tmp_path, name, said):
     if said["connect"]:  # its pipelines keep up meanwhile
         head = html.unescape(re.search(r'<p id="overall".*?</p>', drawn)[0])
         assert "connector the people's: running, but 1 of 1 task failed" in head
-        assert "ods-sink connectors status -c '/etc/ods-sink/the shop.conf' 'the people'\\''s'" in shown
+        assert "ods-sink connectors status -c '/etc/ods-sink/the shop.conf' --cluster connect 'the people'\\''s'" in shown
     if said["verify"]:
         assert "ods-sink verify -c '/etc/ods-sink/the shop.conf' --pipeline crm 'public.Sales orders'" in shown
         assert '>public.people<' not in drawn

@@ -213,11 +213,9 @@ static enum ods_status lake_sink_check(struct sink *sink,
 /* With the file that it writes: a group of rows, and then the same in the file. */
 static int64_t maintenance_bytes(const struct lake_settings *settings)
 {
-    int64_t file = settings->file_bytes < settings->compact_bytes ? settings->file_bytes
-                                                                  : settings->compact_bytes;
     if (!settings->maintain)
         return 0;
-    return READ_BYTES + 2 * file + (settings->sort_by.count ? 2 * SORT_BYTES : 0);
+    return READ_BYTES + 2 * settings->file_bytes + (settings->sort_by.count ? 2 * SORT_BYTES : 0);
 }
 
 static int64_t lake_held_bytes(const struct sink_config *config)

@@ -39,17 +39,18 @@ static void put_expiry(const struct lake_table *table, json_t *parts)
 /* Are there files to be put together? */
 static bool is_crowded(const struct lake_settings *settings, const json_t *stats)
 {
+    int64_t deleted = lake_stat(stats, "deleted_rows"), rows = lake_stat(stats, "rows") + deleted;
     return lake_stat(stats, "small_files") >= settings->small_files ||
-           lake_stat(stats, "deleted_rows") * 100 >
-               lake_stat(stats, "rows") * settings->deleted_percent;
+           deleted * 100 > rows * settings->deleted_percent;
 }
 
 static json_t *due(struct lake_table *table, const json_t *stats, bool its_turn)
 {
     const struct lake_settings *settings = table->store->settings;
     json_t *parts = json_object();
-    table->crowded = is_crowded(settings, stats);
-    if (table->crowded && time_monotonic_us() >= table->store->rests_us)
+    bool crowded = is_crowded(settings, stats);
+    table->waits = crowded && time_monotonic_us() < table->store->rests_us;
+    if (crowded && !table->waits)
         json_object_set_new(parts, "compact",
                             json_pack("{s:I, s:f, s:I}", "small_bytes",
                                       (json_int_t) settings->small_bytes, "deleted_ratio",
@@ -62,18 +63,22 @@ static json_t *due(struct lake_table *table, const json_t *stats, bool its_turn)
 
 /* Those that put files together take turns with those that commit. What is over in no time does not
  * count. */
-static void rest(struct lake_store *store, int64_t took_us)
+static void rest(struct lake_table *table, int64_t begun_us, bool more)
 {
-    const struct lake_settings *settings = store->settings;
+    const struct lake_settings *settings = table->store->settings;
+    int64_t now_us = time_monotonic_us(), took_us = now_us - begun_us;
     if (took_us >= BRIEF_US)
-        store->rests_us = time_monotonic_us() +
-                          took_us * (100 - settings->busy_percent) / settings->busy_percent;
+        table->store->rests_us =
+            now_us + took_us * (100 - settings->busy_percent) / settings->busy_percent;
+    table->gathered_us = now_us;
+    table->waits = more;
 }
 
-/* Has the maintenance changed anything? */
-static bool is_news(const char *report)
+/* Has the maintenance changed anything? And is there more to be put together? */
+static bool is_news(const char *report, bool *more)
 {
     json_t *read = json_loads(report, 0, NULL);
+    *more = json_is_true(json_object_get(read, "more"));
     bool news = lake_stat(json_object_get(read, "compacted"), "read_files") > 0 ||
                 lake_stat(read, "expired") > 0 || lake_stat(read, "checkpoint") > 0 ||
                 lake_stat(json_object_get(read, "vacuumed"), "files") > 0;
@@ -155,13 +160,12 @@ static void maintain(struct lake_table *table, bool its_turn, const struct apply
     int64_t begun_us = time_monotonic_us();
     bool failed = request &&
                   engine->maintain(table->handle, request, &report, &text) != ODS_LAKE_OK;
+    bool more = false, news = !failed && report && is_news(report, &more);
     if (json_object_get(parts, "compact"))
-        rest(table->store, time_monotonic_us() - begun_us);
-    table->crowded &= !failed; /* until the next commit */
-    bool news = !failed && report && is_news(report);
+        rest(table, begun_us, more);
     if (failed)
         lake_table_tell(table, hooks, "maintenance: %s", text ? text : "it failed");
-    else if (report && (!its_turn || news))
+    else if (news)
         lake_table_tell(table, hooks, "maintenance: %s", report);
     atomic_fetch_add(&table->store->maintained, news);
     atomic_fetch_add(&table->store->unmaintained, failed);
@@ -191,23 +195,24 @@ void lake_store_maintain_next(struct lake_store *store, const struct apply_hooks
 {
     const struct lake_settings *settings = store->settings;
     int64_t now_us = time_monotonic_us(), every_us = settings->every_ms * 1000;
-    struct lake_table *next = NULL;
+    struct lake_table *next = NULL, *waiting = NULL;
     if (!settings->maintain || !every_us)
         return;
     for (struct lake_table *table = store->tables; table; table = table->next) {
         if (!is_quiet(table))
             continue;
-        if (table->crowded && store->rests_us && now_us >= store->rests_us) {
-            store->rests_us = 0;
-            return maintain(table, false, table == store->control ? NULL : hooks);
-        }
+        if (table->waits && now_us >= store->rests_us &&
+            (!waiting || table->gathered_us < waiting->gathered_us))
+            waiting = table;
         if (!table->maintained_us)
             table->maintained_us = now_us - (every_us > FIRST_US ? every_us - FIRST_US : 0);
         if (now_us - table->maintained_us >= every_us &&
             (!next || table->maintained_us < next->maintained_us))
             next = table;
     }
-    if (next)
+    if (waiting)
+        maintain(waiting, false, waiting == store->control ? NULL : hooks);
+    else if (next)
         maintain(next, true, next == store->control ? NULL : hooks);
 }
 

@@ -197,10 +197,13 @@ const struct setting_group delta_settings_group = {
     .check = check_delta,
 };
 
-#define COLUMN " *[^(), ][^(),]*"
+#define BLANK  "[[:space:]]*"
+#define COLUMN BLANK "[^(),[:space:]][^(),]*"
 #define TRANSFORM                                                                                  \
-    "(" COLUMN "| *(identity|years?|months?|days?|hours?) *\\(" COLUMN "\\) *"                     \
-    "| *(bucket|truncate) *\\( *0*[1-9][0-9]{0,8} *," COLUMN "\\) *)"
+    "(" BLANK "|" COLUMN                                                                           \
+    "|" BLANK "(identity|years?|months?|days?|hours?)" BLANK "\\(" COLUMN "\\)" BLANK              \
+    "|" BLANK "(bucket|truncate)" BLANK "\\(" BLANK "0*[1-9][0-9]{0,8}" BLANK "," COLUMN "\\)"     \
+    BLANK ")"
 
 /* As the engine reads it when a table is made. */
 static enum ods_status check_transforms(const struct properties *parted, struct error *error)

@@ -61,7 +61,8 @@ struct lake_table {
     int64_t indexed;                    /* how often the index of keys had been read by then */
     int64_t maintained_us;              /* monotonic: when it had its turn; 0: not yet */
     int64_t leased_us;                  /* the lease of maintenance that we have put; 0: none */
-    bool crowded;                       /* files wait to be put together, for the store's rest */
+    bool waits;                         /* files are to be put together as soon as may be */
+    int64_t gathered_us;                /* monotonic: when they were; 0: not yet */
     int64_t figures[LAKE_FIGURES];      /* as they were last told */
     struct lake_table *next;
 };
