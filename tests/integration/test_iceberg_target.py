@@ -91,22 +91,22 @@ def test_of_two_daemons_that_write_a_table_one_maintains_it(lake, kafka, prefix,
     def more(first, last):
         for number in range(first, last):
             kafka.produce([table.create(row(2 * number + part), partition=part) for part in (0, 1)])
-        wait_for(lambda: sum(part["applied"] or 0 for daemon in daemons for part in partitions(daemon)) == 2 * last, 60,
-                 "all rows")
+            wait_for(lambda rows=2 * number + 2: sum(part["applied"] or 0 for daemon in daemons
+                                                     for part in partitions(daemon)) == rows, 60, "commits of their own")
 
     def maintains():
         return ["compacted" in daemon.log() for daemon in daemons]
 
     wait_for(lambda: [len(partitions(daemon)) for daemon in daemons] == [1, 1], 60, "one has a partition each")
-    more(0, 20)
+    more(0, 10)
     wait_for(lambda: any(maintains()), 30, "files were put together")
     assert sorted(maintains()) == [False, True]
     daemons.pop(maintains().index(True)).stop()
     wait_for(lambda: len(partitions(daemons[0])) == 2, 60, "it has both")
-    more(20, 30)
+    more(10, 20)
     wait_for(lambda: all(maintains()), 30, "the other does it now")
     daemons[0].stop()
-    assert len(lake.rows("id", table.name)) == 60
+    assert len(lake.rows("id", table.name)) == 40
 
 
 # ---- rows ----------------------------------------------------------------------------------------

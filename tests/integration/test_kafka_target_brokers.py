@@ -114,4 +114,4 @@ def test_what_writers_hold_is_in_the_ceiling(sink, kafka, table, prefix):
         found[name] = (most - json.loads(sink.check("--json").stdout)["most_bytes"]) // KIB // KIB
     assert found == {"own": 2 * (2 * 32 + 16), "other": 2 * (32 + 16), "large": 2 * (2 * 100 + 16)}
     sink.write(pipeline(table), kafka=True, targets=target(f"{prefix}-out"))
-    assert f"{80 * KIB} KiB of records that the target holds" in sink.check().stdout
+    assert f"{80 * KIB} KiB that the target takes to write them" in sink.check().stdout
