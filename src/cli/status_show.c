@@ -17,13 +17,6 @@ static void add_reachable(struct columns *table, const json_t *lane, const char 
     columns_paint(table, yes ? PAINT_NONE : PAINT_BAD);
 }
 
-static enum paint paint_of(const char *level)
-{
-    return strcmp(level, "bad") == 0    ? PAINT_BAD
-           : strcmp(level, "warn") == 0 ? PAINT_WARN
-                                        : PAINT_NONE;
-}
-
 /* The sum; -1 while one is not known. */
 static int64_t lag_of(const json_t *lane)
 {
@@ -88,7 +81,8 @@ static bool print_lanes(const struct terminal *terminal, const json_t *status)
         columns_add(&table, text_in(lane, "pipeline"));
         columns_number(&table, number_in(lane, "lane"));
         columns_add(&table, text_in(lane, "state"));
-        columns_paint(&table, paint_of(text_in(lane, "level")));
+        enum paint paint = status_paint(text_in(lane, "level"));
+        columns_paint(&table, paint == PAINT_GOOD ? PAINT_NONE : paint);
         columns_add(&table, json_is_true(json_object_get(lane, "joined")) ? "joined" : "joining");
         add_reachable(&table, lane, "kafka_reachable");
         add_reachable(&table, lane, "target_reachable");
@@ -183,7 +177,7 @@ static void print_pipelines(const struct terminal *terminal, const json_t *statu
     json_array_foreach(json_object_get(status, "pipelines"), i, pipeline)
     {
         const char *level = text_in(pipeline, "level");
-        enum paint paint = strcmp(level, "good") == 0 ? PAINT_GOOD : paint_of(level);
+        enum paint paint = status_paint(level);
         const char *shape = paint == PAINT_GOOD ? "●" : paint == PAINT_WARN ? "▲" : "■";
         fputs(terminal_paint(terminal, paint), terminal->out);
         fprintf(terminal->out, "%s", shape);

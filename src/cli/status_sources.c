@@ -10,6 +10,14 @@
 /* Of more connectors than this those that run well are only counted. */
 #define CONNECTORS_SHOWN 20
 
+enum paint status_paint(const char *level)
+{
+    return strcmp(level, "good") == 0   ? PAINT_GOOD
+           : strcmp(level, "warn") == 0 ? PAINT_WARN
+           : strcmp(level, "bad") == 0  ? PAINT_BAD
+                                        : PAINT_NONE;
+}
+
 static void add_bytes(struct columns *table, const json_t *object, const char *name)
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
@@ -110,13 +118,6 @@ bool status_print_sources(const struct terminal *terminal, const json_t *status)
 
 /* --- connectors ------------------------------------------------------------------------------ */
 
-static enum paint paint_of_level(const char *level)
-{
-    return strcmp(level, "good") == 0  ? PAINT_GOOD
-           : strcmp(level, "bad") == 0 ? PAINT_BAD
-                                       : PAINT_WARN;
-}
-
 static void add_connector(struct columns *table, const json_t *status, const json_t *cluster,
                           const json_t *connector)
 {
@@ -125,7 +126,7 @@ static void add_connector(struct columns *table, const json_t *status, const jso
     columns_add(table, connector ? text_in(connector, "name") : "-");
     columns_add(table, *name ? name : "-");
     columns_add(table, connector ? text_in(connector, "says") : "-");
-    columns_paint(table, connector ? paint_of_level(text_in(connector, "level")) : PAINT_NONE);
+    columns_paint(table, connector ? status_paint(text_in(connector, "level")) : PAINT_NONE);
     columns_add(table, away ? "no answer" : "answers");
     columns_paint(table, away ? PAINT_BAD : PAINT_GOOD);
     add_ago(table, status, json_object_get(cluster, "looked_at"));

@@ -8,6 +8,9 @@
 
 #include "cli/terminal.h"
 
+/* Of a `level` of /status: good, warn or bad. */
+enum paint status_paint(const char *level);
+
 /* `status`: the page /status. Nothing where the daemon has nothing of the kind. False: memory is
  * out. */
 bool status_print_sources(const struct terminal *terminal, const json_t *status);
