@@ -45,7 +45,7 @@ def test_tables_of_a_busy_and_of_an_idle_source(sink, database, kafka, table, pr
                          "ods_sink.offsets where topic = %s", table.topic)
     assert one == start, "the partition is at its end, so nothing of that time is missing"
     daemon.await_that(lambda: database.value("select count(*) from ods_sink.silent_partitions "
-                                             "where topic = %s", table.topic) == 1)
+                                             "where topic = %s and partition = 1", table.topic) == 1)
     assert database.value(VIEW, "items") is None, "of the other partition nothing is known yet"
     assert not waits(database, "items", start, "0.1 s")
 
