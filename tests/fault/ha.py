@@ -159,7 +159,7 @@ class Run:
         if count:
             self.stack.up("kafka")  # for its programs
             self.stack.down("kafka")
-            self.brokers = Brokers(self.stack["KAFKA_LIBS"], count).start()
+            self.brokers = Brokers(self.stack, count).start()
 
     def view(self):
         if not self.brokers:

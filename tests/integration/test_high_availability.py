@@ -228,7 +228,7 @@ def test_another_cluster_under_the_same_names(sink, database, stack):
     that has had no record since it started, and before one starts. (Under one that has applied some:
     scripts/ha cluster-anew.)"""
     stack.up("kafka")
-    proxies, brokers = Toxiproxy(stack), Brokers(stack["KAFKA_LIBS"])
+    proxies, brokers = Toxiproxy(stack), Brokers(stack)
     broker = brokers.brokers[0]
     broker.proxy = proxies.create("anew", f"127.0.0.1:{broker.proxied}")
     try:

@@ -19,7 +19,7 @@ KIB = 1024
 def secure(stack, tmp_path_factory):
     stack.up("kafka")
     certificates = Certificates(tmp_path_factory.mktemp("certificates"))
-    broker = SecureKafka(certificates, stack["KAFKA_LIBS"])
+    broker = SecureKafka(certificates, stack)
     broker.ca = certificates.path("ca.crt")
     yield broker
     broker.close()

@@ -24,7 +24,7 @@ def certificates(tmp_path_factory):
 def broker(stack, certificates):
     """With rules, so that nothing is open for lack of one."""
     stack.up("postgres")
-    broker = SecureKafka(certificates, stack["KAFKA_LIBS"])
+    broker = SecureKafka(certificates, stack)
     broker.acls = Acls(broker.bootstrap)
     for everything in ("--topic *", "--group *", "--transactional-id *", "--cluster"):
         broker.acls.allow("nobody", f"--operation All {everything}")

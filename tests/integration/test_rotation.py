@@ -165,7 +165,7 @@ def test_registry(sink, kafka, database, prefix, tmp_path):
 
 def test_kafka(sink, stack, kafka, database, prefix, certificates, tmp_path):
     """A password that is another one with SCRAM, and then an authority and a client's certificate."""
-    broker = SecureKafka(certificates, stack["KAFKA_LIBS"])
+    broker = SecureKafka(certificates, stack)
     try:
         own = Kafka({"KAFKA_BOOTSTRAP": broker.bootstrap, "KAFKA_LIBS": stack["KAFKA_LIBS"]})
         table, password = Table(prefix=prefix), tmp_path / "password"

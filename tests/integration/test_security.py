@@ -31,7 +31,7 @@ def certificates(tmp_path_factory):
 @pytest.fixture(scope="module")
 def broker(stack, certificates):
     stack.up("postgres", "kafka")
-    broker = SecureKafka(certificates, stack["KAFKA_LIBS"])
+    broker = SecureKafka(certificates, stack)
     yield broker
     broker.close()
 

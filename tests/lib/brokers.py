@@ -10,7 +10,7 @@ from pathlib import Path
 
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from lib.kafka import Kafka
+from lib.kafka import Kafka, kafka_java
 from lib.sink import free_port
 from lib.waiting import wait_for
 
@@ -101,12 +101,11 @@ log.cleaner.dedupe.buffer.size=16777216
 class Brokers:
     """A cluster. proxies: addresses, by broker from 1 on, of what stands between it and clients."""
 
-    def __init__(self, libs, count=1, heap="256m"):
+    def __init__(self, stack, count=1, heap="256m"):
         self.folder = Path(tempfile.mkdtemp(prefix="ods-brokers-"))
         (self.folder / "log4j.properties").write_text(LOG)
-        self.libs = libs
-        self.java = ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-                     f"-Dlog4j.configuration=file:{self.folder}/log4j.properties", "-cp", f"{libs}/*"]
+        self.libs = stack["KAFKA_LIBS"]
+        self.java = kafka_java(stack, heap, f"-Dlog4j.configuration=file:{self.folder}/log4j.properties")
         self.brokers = []
         self.brokers += [Broker(self, number + 1) for number in range(count)]
 

@@ -12,6 +12,12 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, Ne
 from lib.waiting import wait_for
 
 
+def kafka_java(stack, heap, *options):
+    """How one of Kafka's own programs is started; a class of it follows."""
+    return ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+            f"-XX:SharedArchiveFile={stack['KAFKA_CLASSES']}", *options, "-cp", f"{stack['KAFKA_LIBS']}/*"]
+
+
 class Kafka:
     def __init__(self, stack):
         self.bootstrap = stack["KAFKA_BOOTSTRAP"]

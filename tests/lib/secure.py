@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg2
 from confluent_kafka.admin import AdminClient
 
+from lib.kafka import kafka_java
 from lib.sink import free_port
 from lib.waiting import wait_for
 
@@ -64,14 +65,12 @@ class SecureKafka:
     plain one for the test itself, who may do all; others may do what no ACL speaks of. Topics are
     not made by asking for them."""
 
-    def __init__(self, certificates, libs):
+    def __init__(self, certificates, stack):
         self.folder = Path(tempfile.mkdtemp(prefix="ods-secure-kafka-"))
         self.ports = {name: free_port() for name in
                       ("plain", "tls", "sasl", "elsewhere", "controller")}
         self.bootstrap = f"127.0.0.1:{self.ports['plain']}"
-        self.java = ["java", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-                     f"-Dlog4j.configuration=file:{self.folder}/log4j.properties", "-cp",
-                     f"{libs}/*"]
+        self.java = kafka_java(stack, "384m", f"-Dlog4j.configuration=file:{self.folder}/log4j.properties")
         (self.folder / "log4j.properties").write_text(
             "log4j.rootLogger=WARN, out\nlog4j.appender.out=org.apache.log4j.ConsoleAppender\n"
             "log4j.appender.out.layout=org.apache.log4j.PatternLayout\n")
