@@ -214,6 +214,8 @@ void ods_lake_close(struct ods_lake *lake); /* NULL is accepted */
  *     "comment": "…",                        creation
  *     "properties": { "delta.…": "…" },      creation: properties of the table
  *     "target_file_bytes": 134217728,        a data file is closed when it is about so large
+ *     "small_file_bytes": 33554432,          files below it are to be put together; default: a
+ *                                            fourth of the above
  *     "compression": "snappy",               "snappy" (default), "zstd" or "none"
  *     "format_version": 2,                   creation, of Iceberg: 2 (default) or 3
  *     "index_folder": "/var/tmp",            the index's memory is files of this folder, nameless,
@@ -335,7 +337,8 @@ enum ods_lake_answer ods_lake_schema(struct ods_lake_table *table, struct ArrowS
  * is due; *report (may be NULL, else to be freed) is JSON with what was done. Runs as long as it
  * takes, within `max_bytes`.
  *
- *   { "compact":    { "small_bytes": 33554432,   files below it are put together (two or more)
+ *   { "compact":    { "files": 16,               small files are put together in partitions that
+ *                                                have so many (default 2)
  *                     "deleted_ratio": 0.1,      files with more deleted rows are rewritten
  *                     "max_bytes": 536870912 },  read at most so much (at least one group)
  *     "checkpoint": { "every": 10 },             when so many versions have passed since the last
@@ -444,9 +447,10 @@ enum ods_lake_answer ods_lake_count(struct ods_lake_table *table, const char *js
 /*
  * Figures of the table as the handle knows it (no I/O), JSON to be freed:
  *   { "version": 12, "files": 3, "rows": 1000, "deleted_rows": 12, "bytes": 123456,
- *     "small_files": 2, "index_keys": 1000, "index_bytes": 24000, "index_mapped": 0,
+ *     "small_files": 2, "crowd": 2, "index_keys": 1000, "index_bytes": 24000, "index_mapped": 0,
  *     "staged_rows": 10, "staged_bytes": 4096, "versions_since_checkpoint": 2, "commits": 9,
  *     "conflicts": 0, "missing": 0, "lost": 0, "indexed": 1 }
+ * crowd: the small files of the partition that has most.
  * missing, lost: updates and deletes of rows that were not there, and kept values of such rows,
  * since the handle was opened. indexed: how often the index of keys was read from the files.
  */

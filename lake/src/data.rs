@@ -1,20 +1,25 @@
 //! Data files: rows to Parquet, with the statistics that readers skip files by, and back.
 
 use std::collections::HashSet;
+use std::mem::discriminant;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
-use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
+use parquet::arrow::arrow_writer::{
+    ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriter, ArrowWriterOptions, compute_leaves,
+};
+use parquet::arrow::{ArrowSchemaConverter, ProjectionMask};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::column::writer::ColumnCloseResult;
+use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::properties::WriterProperties;
 use parquet::file::statistics::Statistics;
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use roaring::RoaringTreemap;
 use serde_json::{Map, Value, json};
@@ -22,7 +27,7 @@ use serde_json::{Map, Value, json};
 use crate::answer::{Fail, Result, fatal};
 use crate::iceberg::lineage;
 use crate::partition;
-use crate::store::Store;
+use crate::store::{Input, Output, Store};
 use crate::types;
 
 /// Rows that are decoded and encoded at a time, at most.
@@ -33,6 +38,11 @@ pub const CHUNK_BYTES: usize = 8 << 20;
 const PAGE_ROWS: usize = 20_000;
 /// A group of rows is in memory beside the file that it goes into, until it is whole.
 const GROUP_ROWS: usize = 262_144;
+/// Files whose groups have at least so many rows on average are put together as they stand, group by group: readers
+/// gain nothing by larger ones that would be worth decoding and encoding all of it.
+const GROUP_LEAST: i64 = 8_192;
+/// Only files that were written by this engine are taken as they stand.
+const CREATOR: &str = "ods-sink ";
 /// So many rows tell whether a column's values repeat, or fewer where they are large.
 const SAMPLE: usize = 1_024;
 const SAMPLE_BYTES: usize = 1 << 20;
@@ -59,8 +69,80 @@ pub struct Writer<'a> {
     schema: SchemaRef,
     compression: Compression,
     target: usize,
-    now: Option<(ArrowWriter<Vec<u8>>, usize)>,
+    now: Option<Sheet<'a>>,
     done: Vec<Written>,
+}
+
+/// A file that is being written.
+struct Sheet<'a> {
+    file: SerializedFileWriter<Output<'a>>,
+    groups: ArrowRowGroupWriterFactory,
+    /// Of the group of rows that is not whole yet; none: it has not begun.
+    columns: Vec<ArrowColumnWriter>,
+    in_group: usize,
+    rows: usize,
+}
+
+impl Sheet<'_> {
+    fn write(&mut self, batch: &RecordBatch, schema: &Schema) -> Result<()> {
+        if self.columns.is_empty() {
+            self.columns = self.groups.create_column_writers(self.file.flushed_row_groups().len())?;
+        }
+        let mut columns = self.columns.iter_mut();
+        for (field, values) in schema.fields().iter().zip(batch.columns()) {
+            for (leaf, column) in compute_leaves(field, values)?.iter().zip(columns.by_ref()) {
+                column.write(leaf)?;
+            }
+        }
+        self.in_group += batch.num_rows();
+        self.rows += batch.num_rows();
+        if self.in_group >= GROUP_ROWS { self.end_group() } else { Ok(()) }
+    }
+
+    fn end_group(&mut self) -> Result<()> {
+        if self.in_group == 0 {
+            return Ok(());
+        }
+        let mut group = self.file.next_row_group()?;
+        for column in std::mem::take(&mut self.columns) {
+            column.close()?.append_to_row_group(&mut group)?;
+        }
+        group.close()?;
+        self.in_group = 0;
+        Ok(())
+    }
+
+    /// Adds a group of another file as it stands there.
+    fn copy_group(&mut self, whole: &Whole, n: usize) -> Result<()> {
+        self.end_group()?;
+        let from = whole.meta.row_group(n);
+        let (rows, mut group) = (from.num_rows() as u64, self.file.next_row_group()?);
+        for (c, column) in from.columns().iter().enumerate() {
+            let close = ColumnCloseResult {
+                bytes_written: column.compressed_size() as u64,
+                rows_written: rows,
+                metadata: column.clone(),
+                bloom_filter: None,
+                column_index: whole.meta.column_index().and_then(|groups| groups.get(n)?.get(c)).cloned(),
+                offset_index: whole.meta.offset_index().and_then(|groups| groups.get(n)?.get(c)).cloned(),
+            };
+            group.append_column(&whole.input, close)?;
+        }
+        group.close()?;
+        self.rows += rows as usize;
+        Ok(())
+    }
+
+    /// About so large is the file if it ends now.
+    fn bytes(&self) -> usize {
+        self.file.bytes_written() + self.columns.iter().map(|c| c.get_estimated_total_bytes()).sum::<usize>()
+    }
+}
+
+/// A file that can be taken as it stands.
+pub struct Whole {
+    input: Input,
+    meta: ParquetMetaData,
 }
 
 impl<'a> Writer<'a> {
@@ -72,12 +154,13 @@ impl<'a> Writer<'a> {
 
     /// Of a file that begins with these rows. A dictionary of values of which each is another one takes time
     /// to make, and saves nothing.
-    fn properties(&self, first: &RecordBatch) -> Result<WriterProperties> {
+    fn properties(&self, first: Option<&RecordBatch>) -> Result<WriterProperties> {
         let mut properties = WriterProperties::builder()
             .set_compression(self.compression)
             .set_max_row_group_row_count(Some(GROUP_ROWS))
             .set_data_page_row_count_limit(PAGE_ROWS)
-            .set_created_by(format!("ods-sink {}", env!("CARGO_PKG_VERSION")));
+            .set_created_by(format!("{CREATOR}{}", env!("CARGO_PKG_VERSION")));
+        let Some(first) = first else { return Ok(properties.build()) };
         let sample = SAMPLE.min(rows_within(SAMPLE_BYTES, first).max(SAMPLE_LEAST)).min(first.num_rows());
         let sample = first.slice(0, sample);
         for (field, values) in self.schema.fields().iter().zip(sample.columns()) {
@@ -101,32 +184,69 @@ impl<'a> Writer<'a> {
             let part = batch.slice(at, CHUNK.min(batch.num_rows() - at));
             let n = part.num_rows();
             let file = self.done.len();
-            if self.now.is_none() {
-                let options =
-                    ArrowWriterOptions::new().with_properties(self.properties(&part)?).with_skip_arrow_metadata(true);
-                self.now = Some((ArrowWriter::try_new_with_options(vec![], self.schema.clone(), options)?, 0));
-            }
-            if let Some((w, rows)) = &mut self.now {
-                w.write(&part)?;
-                placed.push(Placed { file, first: *rows as u32, rows: n });
-                *rows += n;
-                if w.bytes_written() + w.in_progress_size() >= self.target {
-                    self.close_file()?;
-                }
-            }
+            let schema = self.schema.clone();
+            let sheet = self.sheet(Some(&part))?;
+            placed.push(Placed { file, first: sheet.rows as u32, rows: n });
+            sheet.write(&part, &schema)?;
+            self.close_full()?;
             at += n;
         }
         Ok(placed)
     }
 
+    /// A file of the store, if it can be put into this writer's as it stands: of the same columns, as this engine writes
+    /// them, and in groups that are large enough.
+    pub fn whole(&self, name: &str) -> Result<Option<Whole>> {
+        let input = self.store.open(name)?;
+        let about = |e: parquet::errors::ParquetError| Fail::from(e).about(format!("{}/{name}", self.store.place()));
+        let reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
+        let meta = reader.parse_and_finish(&input).map_err(about)?;
+        let (file, groups) = (meta.file_metadata(), meta.row_groups());
+        let columns = ArrowSchemaConverter::new().convert(&self.schema)?;
+        // A file does not tell the level.
+        let codec = discriminant(&self.compression);
+        let fits = file.created_by().is_some_and(|by| by.starts_with(CREATOR))
+            && file.schema_descr().root_schema().get_fields() == columns.root_schema().get_fields()
+            && file.num_rows() >= GROUP_LEAST * groups.len() as i64
+            && groups.iter().flat_map(|g| g.columns()).all(|c| codec == discriminant(&c.compression()));
+        Ok(fits.then_some(Whole { input, meta }))
+    }
+
+    pub fn push_whole(&mut self, whole: &Whole) -> Result<()> {
+        for n in 0..whole.meta.num_row_groups() {
+            self.sheet(None)?.copy_group(whole, n)?;
+            self.close_full()?;
+        }
+        Ok(())
+    }
+
+    fn sheet(&mut self, first: Option<&RecordBatch>) -> Result<&mut Sheet<'a>> {
+        let sheet = match self.now.take() {
+            Some(sheet) => sheet,
+            None => {
+                let options =
+                    ArrowWriterOptions::new().with_properties(self.properties(first)?).with_skip_arrow_metadata(true);
+                let name = format!("{}{}.parquet", self.prefix, uuid::Uuid::new_v4());
+                let output = Output::new(self.store, name);
+                let (file, groups) = ArrowWriter::try_new_with_options(output, self.schema.clone(), options)?
+                    .into_serialized_writer()?;
+                Sheet { file, groups, columns: vec![], in_group: 0, rows: 0 }
+            }
+        };
+        Ok(self.now.insert(sheet))
+    }
+
+    fn close_full(&mut self) -> Result<()> {
+        if self.now.as_ref().is_some_and(|sheet| sheet.bytes() >= self.target) { self.close_file() } else { Ok(()) }
+    }
+
     fn close_file(&mut self) -> Result<()> {
-        let Some((mut w, rows)) = self.now.take() else { return Ok(()) };
-        let meta = w.finish()?;
-        let bytes = std::mem::take(w.inner_mut());
-        let name = format!("{}{}.parquet", self.prefix, uuid::Uuid::new_v4());
-        let size = bytes.len() as i64;
-        self.store.put(&name, bytes.into())?;
-        self.done.push(Written { name, size, stats: statistics(&meta, &self.schema, rows).to_string() });
+        let Some(mut sheet) = self.now.take() else { return Ok(()) };
+        sheet.end_group()?;
+        let meta = sheet.file.finish()?;
+        let (name, size) = sheet.file.inner_mut().end()?;
+        let stats = statistics(&meta, &self.schema, sheet.rows).to_string();
+        self.done.push(Written { name, size: size as i64, stats });
         Ok(())
     }
 
@@ -396,7 +516,7 @@ pub fn file_schema(schema: &Schema, partition: &[String]) -> SchemaRef {
 mod tests {
     use super::*;
     use crate::tests::Folder;
-    use arrow_array::StringArray;
+    use arrow_array::{Int64Array, StringArray};
 
     /// A dictionary has the value once, and so little of a file says what its rows take.
     #[test]
@@ -417,5 +537,94 @@ mod tests {
             rows += batch.num_rows();
         }
         assert_eq!(rows, 1_000);
+    }
+
+    fn rows_of(schema: &SchemaRef, first: i64, count: i64, length: usize) -> RecordBatch {
+        let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(first..first + count));
+        // Values that no codec makes much smaller.
+        let text = |id: i64| {
+            let mut state = id as u64 + 1;
+            let mut digit = || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                char::from(b'!' + (state >> 58) as u8)
+            };
+            (id % 7 > 0).then(|| (0..length).map(|_| digit()).collect::<String>())
+        };
+        let texts: ArrayRef = Arc::new((first..first + count).map(text).collect::<StringArray>());
+        RecordBatch::try_new(schema.clone(), vec![ids, texts]).unwrap()
+    }
+
+    fn written(store: &dyn Store, batch: &RecordBatch, codec: &str) -> String {
+        let mut writer = Writer::new(store, "part-", batch.schema(), codec, 1 << 30);
+        writer.push(batch).unwrap();
+        writer.finish().unwrap().remove(0).name
+    }
+
+    fn read(store: &dyn Store, name: &str, schema: &SchemaRef, rows: Option<&[u32]>) -> RecordBatch {
+        let wanted = Wanted { columns: schema.clone() };
+        let rows = Rows::open(store, name, &Map::new(), &wanted, rows.map(selection)).unwrap();
+        let batches: Vec<RecordBatch> = rows.map(|b| b.unwrap()).collect();
+        arrow_select::concat::concat_batches(schema, &batches).unwrap()
+    }
+
+    fn schema_of(text: &str) -> SchemaRef {
+        Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true), Field::new(text, DataType::Utf8, true)]))
+    }
+
+    #[test]
+    fn groups_are_taken_as_they_stand_between_rows_that_are_written() {
+        let folder = Folder::new();
+        let store = crate::store::Local::new(folder.0.clone());
+        let schema = schema_of("v");
+        let large: Vec<String> =
+            (0..2).map(|n| written(&store, &rows_of(&schema, n * 10_000, 10_000, 900), "none")).collect();
+        let few = written(&store, &rows_of(&schema, 0, 10, 900), "none");
+        let zipped = written(&store, &rows_of(&schema, 0, 10_000, 9), "snappy");
+        let other = written(&store, &rows_of(&schema_of("w"), 0, 10_000, 9), "none");
+        let mut writer = Writer::new(&store, "part-", schema.clone(), "none", 1 << 30);
+        for name in [few, zipped, other] {
+            assert!(writer.whole(&name).unwrap().is_none(), "it is not as this writer writes");
+        }
+        writer.push(&rows_of(&schema, 90_000, 5, 900)).unwrap();
+        for name in &large {
+            let whole = writer.whole(name).unwrap().unwrap();
+            writer.push_whole(&whole).unwrap();
+        }
+        writer.push(&rows_of(&schema, 90_005, 5, 900)).unwrap();
+        let done = writer.finish().unwrap();
+        let [Written { name, size, stats }] = done.as_slice() else { panic!("one file") };
+        let file = store.open(name).unwrap();
+        assert_eq!(parquet::file::reader::Length::len(&file), *size as u64);
+        let reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Required);
+        let meta = reader.parse_and_finish(&file).unwrap();
+        let groups: Vec<i64> = meta.row_groups().iter().map(|g| g.num_rows()).collect();
+        assert_eq!(groups, [5, 10_000, 10_000, 5]);
+        let stats: Value = serde_json::from_str(stats).unwrap();
+        assert_eq!(
+            (&stats["numRecords"], &stats["minValues"]["id"], &stats["maxValues"]["id"]),
+            (&json!(20_010), &json!(0), &json!(90_009))
+        );
+        let parts = [(90_000, 5), (0, 10_000), (10_000, 10_000), (90_005, 5)].map(|(a, n)| rows_of(&schema, a, n, 900));
+        let all = arrow_select::concat::concat_batches(&schema, &parts).unwrap();
+        assert_eq!(read(&store, name, &schema, None), all);
+        // Single rows are found by the pages' places.
+        let some = [3, 4, 5, 9_999, 10_005, 14_000, 20_004, 20_005, 20_009];
+        let wanted = arrow_select::take::take_record_batch(&all, &UInt32Array::from(some.to_vec())).unwrap();
+        assert_eq!(read(&store, name, &schema, Some(&some)), wanted);
+    }
+
+    #[test]
+    fn a_large_file_that_is_not_ended_is_not_left() {
+        let folder = Folder::new();
+        let store = crate::store::Local::new(folder.0.clone());
+        let schema = schema_of("v");
+        let name = written(&store, &rows_of(&schema, 0, 10_000, 1_200), "none");
+        let files = || store.list("").unwrap().len();
+        let mut writer = Writer::new(&store, "part-", schema.clone(), "none", 1 << 30);
+        let whole = writer.whole(&name).unwrap().unwrap();
+        writer.push_whole(&whole).unwrap();
+        assert_eq!(files(), 2, "it is written piece by piece");
+        drop(writer);
+        assert_eq!(files(), 1);
     }
 }

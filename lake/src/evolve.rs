@@ -140,15 +140,16 @@ impl Table {
 
     /// Writes the live rows of files into new ones; answers these with the values of their partition.
     pub fn rewrite_files(&mut self, files: &[u32], schema: &SchemaRef) -> Result<Vec<(Map<String, Value>, Written)>> {
-        self.rewrite_files_with(files, schema, &|_, _, batch| Ok(batch))
+        self.rewrite_files_with(files, schema, None)
     }
 
-    /// `fill` is given each batch with the number of its file and the batch's first row in that.
+    /// `fill` is given each batch with the number of its file and the batch's first row in that. Without it, files of
+    /// which no row is gone are put together as they stand where they can be.
     pub fn rewrite_files_with(
         &mut self,
         files: &[u32],
         schema: &SchemaRef,
-        fill: &dyn Fn(u32, u64, RecordBatch) -> Result<RecordBatch>,
+        fill: Option<&Fill>,
     ) -> Result<Vec<(Map<String, Value>, Written)>> {
         let parts = self.state.partition();
         let relaxed: Vec<Field> = schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
@@ -156,7 +157,7 @@ impl Table {
         let wanted = Wanted { columns: out.clone() };
         let mut groups: std::collections::BTreeMap<String, Vec<u32>> = Default::default();
         for n in files {
-            groups.entry(Value::Object(self.state.file(*n)?.add.values.clone()).to_string()).or_default().push(*n);
+            groups.entry(self.state.file(*n)?.partition()).or_default().push(*n);
         }
         let mut out_files = vec![];
         for group in groups.into_values() {
@@ -172,9 +173,18 @@ impl Table {
             for n in group {
                 self.state.load_gone(&*self.store, n)?;
                 let f = self.state.file(n)?;
+                values = f.add.values.clone();
+                let plain = fill.is_none() && self.set.sort.is_empty() && f.gone_rows() == 0;
+                if plain && let Some(whole) = w.whole(&f.add.file()?)? {
+                    w.push_whole(&whole)?;
+                    continue;
+                }
                 let mut first = 0;
                 for batch in Rows::open(&*self.store, &f.add.file()?, &f.add.values, &wanted, None)? {
-                    let batch = fill(n, first, batch?)?;
+                    let batch = match fill {
+                        Some(fill) => fill(n, first, batch?)?,
+                        None => batch?,
+                    };
                     let rows = batch.num_rows() as u64;
                     let batch = data::without(batch, first, f.gone.as_deref())?;
                     first += rows;
@@ -189,7 +199,6 @@ impl Table {
                         (sorting, held) = (vec![], 0);
                     }
                 }
-                values = f.add.values.clone();
             }
             push_sorted(&mut w, &sorting, &self.set.sort)?;
             out_files.extend(w.finish()?.into_iter().map(|f| (values.clone(), f)));
@@ -215,6 +224,8 @@ impl Table {
         }
     }
 }
+
+pub type Fill<'a> = dyn Fn(u32, u64, RecordBatch) -> Result<RecordBatch> + 'a;
 
 fn push_sorted(w: &mut Writer, batches: &[RecordBatch], sort: &[String]) -> Result<()> {
     // A column that parts the table has one value here.

@@ -164,6 +164,11 @@ pub struct DataFile {
 }
 
 impl DataFile {
+    /// Which partition it is of, as one text.
+    pub fn partition(&self) -> String {
+        Value::Object(self.add.values.clone()).to_string()
+    }
+
     pub fn gone_rows(&self) -> u64 {
         match (&self.add.dv, &self.gone) {
             (Some(dv), _) => dv.cardinality.max(0) as u64,

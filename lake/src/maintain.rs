@@ -76,11 +76,11 @@ impl Table {
 
     /// Puts small files together, and rewrites those of which many rows are gone.
     fn compact(&mut self, v: &Value, report: &mut Value) -> Result<()> {
-        let c = Object::new("\"compact\"", v, &["small_bytes", "deleted_ratio", "max_bytes"])?;
-        let small = c.number("small_bytes")?.unwrap_or(32 * MB) as i64;
+        let c = Object::new("\"compact\"", v, &["files", "deleted_ratio", "max_bytes"])?;
+        let least = c.number("files")?.unwrap_or(2) as usize;
         let ratio = c.ratio("deleted_ratio")?.unwrap_or(0.1);
         let limit = c.number("max_bytes")?.unwrap_or(512 * MB) as i64;
-        let (chosen, more) = self.choose(small, ratio, limit);
+        let (chosen, more) = self.choose(least, ratio, limit);
         report["more"] = json!(more);
         report["compacted"] = json!({"read_files": 0, "written_files": 0, "rows": 0, "bytes": 0});
         if self.iceberg.is_some() {
@@ -108,23 +108,32 @@ impl Table {
         Ok(())
     }
 
-    /// Files to be rewritten, at most so many bytes of them; and whether others wait.
-    fn choose(&self, small: i64, ratio: f64, limit: i64) -> (Vec<u32>, bool) {
+    /// Files to be rewritten, at most so many bytes of them; and whether others wait. Of each partition which has so
+    /// many small ones, or one of which much is gone: the smallest, up to one that is larger than all of those before
+    /// it, so that rows are not written again for a few that came since.
+    fn choose(&self, least: usize, ratio: f64, limit: i64) -> (Vec<u32>, bool) {
+        let small = self.set.small_file_bytes as i64;
         let mut groups: BTreeMap<String, (Vec<(u32, i64)>, bool)> = BTreeMap::new();
         for (n, f) in self.state.live() {
             let gone = f.gone_rows();
             let worn = gone > 0 && gone as f64 > ratio * f.add.rows().unwrap_or(0) as f64;
             if worn || f.add.size < small {
-                let g = groups.entry(Value::Object(f.add.values.clone()).to_string()).or_default();
+                let g = groups.entry(f.partition()).or_default();
                 g.0.push((n, f.add.size));
                 g.1 |= worn;
             }
         }
         let (mut out, mut bytes, mut more) = (vec![], 0, false);
         for (mut files, worn) in groups.into_values() {
+            if !worn && files.len() < least {
+                continue;
+            }
             files.sort_by_key(|(_, size)| *size);
             let (mut taken, mut sum) = (vec![], 0);
             for (n, size) in files {
+                if !worn && taken.len() > 1 && size > sum {
+                    break;
+                }
                 // However large they are, the first two go together.
                 if bytes + sum + size > limit && (taken.len() > 1 || !out.is_empty()) {
                     more = true;
@@ -239,6 +248,57 @@ mod tests {
             t.maintain(&json!({"expire": {"retention_ms": 0}}).to_string()).unwrap();
             assert_eq!(folder.entry(1).exists(), kept, "{properties}");
         }
+    }
+
+    /// Files are put together the smallest first, and not again for a few that came since.
+    #[test]
+    fn rows_are_written_again_a_few_times_at_most() {
+        let folder = Folder::new();
+        let mut t = folder.table(json!({"mode": "history", "key": [], "target_file_bytes": 100_000_000}));
+        let (commits, each, mut again, mut at) = (100, 500i64, 0, 0i64);
+        for n in 0..commits {
+            let rows: Vec<_> = (at..at + each).map(|a| (0, Some(a * a), Some("x"), Some(1))).collect();
+            t.append(&batch(&rows).project(&[1, 2, 3]).unwrap()).unwrap();
+            t.commit(&offsets((at > 0).then_some(at)), &offsets(Some(at + each)), &n.to_string()).unwrap();
+            at += each;
+            let stats: Value = serde_json::from_str(&t.stats()).unwrap();
+            if stats["crowd"].as_u64() >= Some(8) {
+                let report = t.maintain(&json!({"compact": {"files": 8}}).to_string()).unwrap();
+                again += serde_json::from_str::<Value>(&report).unwrap()["compacted"]["rows"].as_i64().unwrap();
+            }
+        }
+        let stats: Value = serde_json::from_str(&t.stats()).unwrap();
+        assert!(stats["files"].as_u64() <= Some(8), "{stats}");
+        assert!(again < 4 * at, "{again} rows were written again for {at}");
+    }
+
+    /// Small files of other partitions do not have those of one written again after each commit.
+    #[test]
+    fn a_partition_is_put_together_where_it_has_many_files() {
+        let folder = Folder::new();
+        let mut t = folder.table(json!({"partition": ["b"], "target_file_bytes": 1_000_000}));
+        let mut at = 0i64;
+        let mut commit = |t: &mut Table, part: &'static str, n: i64| {
+            t.upsert(&batch(&[(0, Some(n), Some(part), Some(1))])).unwrap();
+            t.commit(&offsets((at > 0).then_some(at)), &offsets(Some(at + 1)), &at.to_string()).unwrap();
+            at += 1;
+        };
+        for (n, part) in ["monday", "tuesday", "wednesday", "thursday", "friday"].into_iter().enumerate() {
+            commit(&mut t, part, n as i64);
+        }
+        let stats: Value = serde_json::from_str(&t.stats()).unwrap();
+        assert_eq!((&stats["small_files"], &stats["crowd"]), (&json!(5), &json!(1)));
+        for n in 10..14 {
+            commit(&mut t, "today", n);
+        }
+        let read_files = |t: &mut Table, files: u64| {
+            let report = t.maintain(&json!({"compact": {"files": files}}).to_string()).unwrap();
+            serde_json::from_str::<Value>(&report).unwrap()["compacted"]["read_files"].as_u64().unwrap()
+        };
+        assert_eq!(read_files(&mut t, 5), 0);
+        commit(&mut t, "monday", 20);
+        assert_eq!(read_files(&mut t, 4), 4);
+        assert_eq!(read_files(&mut t, 2), 2, "where two are enough, the quiet ones are served too");
     }
 
     #[test]

@@ -84,6 +84,8 @@ pub struct TableSettings {
     pub comment: Option<String>,
     pub properties: Map<String, Value>,
     pub target_file_bytes: usize,
+    /// A file below it is to be put together with others.
+    pub small_file_bytes: usize,
     pub compression: String,
     /// Of Iceberg's format, for a table that is made.
     pub format_version: u64,
@@ -107,6 +109,7 @@ impl TableSettings {
             "comment",
             "properties",
             "target_file_bytes",
+            "small_file_bytes",
             "compression",
             "schema",
             "index_folder",
@@ -129,6 +132,7 @@ impl TableSettings {
         if !history && key.is_empty() {
             return Err(fatal!("table {name}: the mode upsert needs \"key\", the columns that name a row"));
         }
+        let target = o.number("target_file_bytes")?.unwrap_or(128 << 20).max(1) as usize;
         let compression = o.text("compression")?.unwrap_or("snappy");
         if !["snappy", "zstd", "none"].contains(&compression) {
             return Err(fatal!("\"compression\" is \"{compression}\"; known are snappy, zstd and none"));
@@ -151,7 +155,8 @@ impl TableSettings {
             sort: o.texts("sort")?,
             comment: o.text("comment")?.map(str::to_string),
             properties,
-            target_file_bytes: o.number("target_file_bytes")?.unwrap_or(128 << 20).max(1) as usize,
+            target_file_bytes: target,
+            small_file_bytes: o.number("small_file_bytes")?.map_or(target / 4, |n| n as usize),
             compression: compression.into(),
             format_version,
             columns: match o.text("schema")?.unwrap_or("add") {

@@ -35,6 +35,13 @@ pub trait Store: Send + Sync {
     fn open(&self, name: &str) -> Result<Input>;
     /// Writes a file whose name nobody else uses; it is durable when `settle` has returned.
     fn put(&self, name: &str, bytes: Bytes) -> Result<()>;
+    /// A file that is put piece by piece, and ended by `end`. None: files are put as a whole here.
+    fn begin(&self, _name: &str) -> Result<Option<File>> {
+        Ok(None)
+    }
+    fn end(&self, _name: &str, _file: &File) -> Result<()> {
+        Ok(())
+    }
     /// Writes a file whole, in place of the one that may be there.
     fn replace(&self, name: &str, bytes: Bytes) -> Result<()>;
     /// Writes a file whole unless there is one: the compare-and-swap of a commit. It is sent once; an error is
@@ -109,6 +116,65 @@ impl ChunkReader for Input {
     }
 }
 
+/// A new file of a store: in memory while it is small, or where the store takes files as a whole.
+pub struct Output<'a> {
+    store: &'a dyn Store,
+    name: String,
+    memory: Vec<u8>,
+    file: Option<File>,
+    bytes: u64,
+}
+
+/// What a new file has in memory before it is written piece by piece.
+const OUTPUT_BYTES: usize = 8 << 20;
+
+impl<'a> Output<'a> {
+    pub fn new(store: &'a dyn Store, name: String) -> Output<'a> {
+        Output { store, name, memory: vec![], file: None, bytes: 0 }
+    }
+
+    /// Puts what was written into the store; answers the file's name and bytes.
+    pub fn end(&mut self) -> Result<(String, u64)> {
+        match &self.file {
+            Some(file) => self.store.end(&self.name, file)?,
+            None => self.store.put(&self.name, std::mem::take(&mut self.memory).into())?,
+        }
+        self.file = None;
+        Ok((std::mem::take(&mut self.name), self.bytes))
+    }
+}
+
+impl Write for Output<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.file.is_none() && self.memory.len() + bytes.len() > OUTPUT_BYTES {
+            self.file = self.store.begin(&self.name).map_err(|e| io::Error::other(e.to_string()))?;
+        }
+        match &mut self.file {
+            Some(file) => {
+                let held = std::mem::take(&mut self.memory);
+                let about = |e: io::Error| io::Error::new(e.kind(), format!("cannot write {}: {e}", self.name));
+                file.write_all(&held).and_then(|()| file.write_all(bytes)).map_err(about)?;
+            }
+            None => self.memory.extend_from_slice(bytes),
+        }
+        self.bytes += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Output<'_> {
+    /// A file that was not ended is of no use to anybody; if it stays, the vacuum takes it.
+    fn drop(&mut self) {
+        if self.file.is_some() {
+            let _ = self.store.delete(&self.name);
+        }
+    }
+}
+
 /// A folder of this machine. Order on disk: data first, then the entry of the log, then its folder.
 pub struct Local {
     root: PathBuf,
@@ -152,12 +218,18 @@ impl Local {
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        let mut file = self.create(path)?;
+        self.made(path, file.write_all(bytes).and_then(|()| file.sync_all()))
+    }
+
+    fn create(&self, path: &Path) -> Result<File> {
+        self.make_folder(path.parent().unwrap_or(&self.root))?;
+        OpenOptions::new().write(true).create_new(true).open(path).map_err(|e| outage("cannot write", path, e))
+    }
+
+    /// A new file is on disk, or is taken away again.
+    fn made(&self, path: &Path, done: io::Result<()>) -> Result<()> {
         let folder = path.parent().unwrap_or(&self.root);
-        self.make_folder(folder)?;
-        let done = OpenOptions::new().write(true).create_new(true).open(path).and_then(|mut f| {
-            f.write_all(bytes)?;
-            f.sync_all()
-        });
         if let Err(e) = done {
             let _ = fs::remove_file(path);
             return Err(outage("cannot write", path, e));
@@ -220,6 +292,14 @@ impl Store for Local {
 
     fn put(&self, name: &str, bytes: Bytes) -> Result<()> {
         self.write(&self.root.join(name), &bytes)
+    }
+
+    fn begin(&self, name: &str) -> Result<Option<File>> {
+        self.create(&self.root.join(name)).map(Some)
+    }
+
+    fn end(&self, name: &str, file: &File) -> Result<()> {
+        self.made(&self.root.join(name), file.sync_all())
     }
 
     fn replace(&self, name: &str, bytes: Bytes) -> Result<()> {

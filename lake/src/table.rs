@@ -1,5 +1,6 @@
 //! One Delta table: opening and creating it, keeping up with its log, and the index of its keys.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -269,24 +270,30 @@ impl Table {
 
     pub fn stats(&self) -> String {
         let (mut files, mut rows, mut gone, mut bytes, mut small) = (0u64, 0u64, 0u64, 0i64, 0u64);
+        let mut crowds: HashMap<String, u64> = HashMap::new();
         for (_, f) in self.state.live() {
             files += 1;
             rows += live_rows(f);
             gone += f.gone_rows();
             bytes += f.add.size;
-            small += u64::from((f.add.size as usize) < self.set.target_file_bytes / 4);
+            if (f.add.size as usize) < self.set.small_file_bytes {
+                small += 1;
+                *crowds.entry(f.partition()).or_default() += 1;
+            }
         }
         if let Some(ice) = self.iceberg.as_ref().filter(|_| self.set.read) {
             rows = ice.rows();
         }
         // Files of deletes are small, and are put together likewise; but deletion vectors, of which each is of one file.
-        small += self.iceberg.as_ref().map_or(0, |i| i.deletes.values().filter(|of| of.is_none()).count() as u64);
+        let deletes = self.iceberg.as_ref().map_or(0, |i| i.deletes.values().filter(|of| of.is_none()).count() as u64);
+        let crowd = crowds.into_values().max().unwrap_or(0).max(deletes);
+        small += deletes;
         let staged_rows =
             if self.set.history { self.staged.iter().map(RecordBatch::num_rows).sum() } else { self.overlay.len() };
         let staged_bytes: usize = self.staged.iter().map(RecordBatch::get_array_memory_size).sum();
         json!({
             "version": self.state.version, "files": files, "rows": rows, "deleted_rows": gone, "bytes": bytes,
-            "small_files": small, "index_keys": self.index.len(), "index_bytes": self.index.bytes(), "index_mapped": self.index.mapped(),
+            "small_files": small, "crowd": crowd, "index_keys": self.index.len(), "index_bytes": self.index.bytes(), "index_mapped": self.index.mapped(),
             "staged_rows": staged_rows, "staged_bytes": staged_bytes + self.overlay.allocation_size(),
             "versions_since_checkpoint": self.state.version - self.state.checkpoint,
             "commits": self.commits, "conflicts": self.conflicts,

@@ -37,7 +37,8 @@ impl Folder {
     }
 
     pub fn table(&self, more: Value) -> Table {
-        let mut set = json!({"namespace": ["n"], "name": "t", "key": ["a", "b"], "target_file_bytes": 4000});
+        let mut set = json!({"namespace": ["n"], "name": "t", "key": ["a", "b"], "target_file_bytes": 4000,
+            "small_file_bytes": 1_000_000});
         if self.1.ends_with('3') {
             set["format_version"] = json!(3);
         }
@@ -180,7 +181,7 @@ fn is_its_model(format: &'static str) {
             (m, at) = (after, Some(n + 1));
             n += 1;
             if r.below(4) == 0 {
-                let how = json!({"compact": {"small_bytes": 100_000, "deleted_ratio": 0.01}, "checkpoint": {"every": 3},
+                let how = json!({"compact": {"deleted_ratio": 0.01}, "checkpoint": {"every": 3},
                     "vacuum": {"retention_ms": 0}, "expire": {"retention_ms": 0}});
                 if t.maintain(&how.to_string()).is_err() {
                     t = folder.table(more.clone());

@@ -51,7 +51,7 @@ static enum lake_has has(const struct stage *stage, int64_t offset, int64_t writ
 {
     const struct record record = {
         .topic = "t", .partition = 0, .offset = offset, .timestamp_ms = written_us / 1000};
-    return lake_table_has(&stage->history, &record);
+    return lake_table_has(&stage->history, &record, lake_table_offset(&stage->history, "t", 0));
 }
 
 static void what_is_stored_is_there(void **state)

@@ -6,6 +6,7 @@ use roaring::RoaringTreemap;
 use serde_json::{Value, json};
 
 use crate::answer::{Fail, Result, fatal};
+use crate::evolve::Fill;
 use crate::fault;
 use crate::iceberg::catalog::inside;
 use crate::iceberg::commit::Change;
@@ -65,10 +66,11 @@ impl Table {
             origins.insert(*n, Origin::of(e));
         }
         // Rows that move keep their ids.
-        let written = self.rewrite_files_with(chosen, &columns, &|n, first, batch| match origins.get(&n) {
-            Some(origin) if vectors => origin.fill(batch, first),
-            _ => Ok(batch),
-        })?;
+        let fill = |n, first, batch| match origins.get(&n) {
+            Some(origin) => origin.fill(batch, first),
+            None => Ok(batch),
+        };
+        let written = self.rewrite_files_with(chosen, &columns, vectors.then_some(&fill as &Fill))?;
         let (mut files, mut rows, mut bytes) = (0, 0, 0);
         for (values, w) in &written {
             let from = sources

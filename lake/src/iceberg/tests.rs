@@ -104,7 +104,7 @@ fn rows_keep_their_ids_when_they_move() {
         put(&mut t, 3, 15..25);
         let before = ids(&t);
         assert_eq!((before[&5].1, before[&12].1, before[&16].1), (1, 2, 3));
-        let how = json!({"compact": {"small_bytes": 1_000_000}}).to_string();
+        let how = json!({"compact": {}}).to_string();
         t.maintain(&how).unwrap();
         is_version_3(&t);
         assert_eq!(ids(&t), before);
@@ -197,7 +197,7 @@ fn a_table_stays_of_its_version_until_it_is_raised() {
     told.sort();
     let both = |kind: &'static str| (8..12).map(move |a| (kind.to_string(), a));
     assert_eq!(told, both("update_postimage").chain(both("update_preimage")).collect::<Vec<_>>());
-    fresh.maintain(&json!({"compact": {"small_bytes": 1_000_000}}).to_string()).unwrap();
+    fresh.maintain(&json!({"compact": {}}).to_string()).unwrap();
     is_version_3(&fresh);
     assert_eq!(ids(&fresh), given);
 }
@@ -250,7 +250,7 @@ fn compaction_folds_deletes_and_manifests_into_one() {
             t.commit(&offsets(at), &offsets(Some(n + 1)), &n.to_string()).unwrap();
         }
         let before = rows(&mut t, json!({}));
-        let how = json!({"compact": {"small_bytes": 1_000_000}, "expire": {"retention_ms": 86_400_000, "snapshots": 2},
+        let how = json!({"compact": {}, "expire": {"retention_ms": 86_400_000, "snapshots": 2},
             "vacuum": {"retention_ms": 0}});
         let report = t.maintain(&how.to_string()).unwrap();
         assert!(report.contains("\"expired\":"), "{report}");
@@ -301,7 +301,7 @@ fn figures_of_many_snapshots() {
         put(&mut t, n, 0..1);
         // As it is kept: no more files than a table in use has.
         if n % 16 == 0 {
-            t.maintain(&json!({"compact": {"small_bytes": 1_000_000}}).to_string()).unwrap();
+            t.maintain(&json!({"compact": {}}).to_string()).unwrap();
         }
         if n % 250 == 0 {
             let v = &t.ice().unwrap().loaded;
@@ -370,7 +370,7 @@ fn a_snapshot_says_what_it_changed() {
             t.upsert(&batch(&[row])).unwrap();
             commit(&mut t, 5 + n as i64);
         }
-        let how = json!({"compact": {"small_bytes": 1_000_000}});
+        let how = json!({"compact": {}});
         t.maintain(&how.to_string()).unwrap();
         let mut reader = folder.table(json!({"mode": "read"}));
         assert!(reader.ice().unwrap().manifests.is_empty(), "no file is read to begin with");

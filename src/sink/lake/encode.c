@@ -152,6 +152,12 @@ enum ods_status lake_encode(struct lake_encoding *encoding, const char *name, bo
                             const struct source_column *source, const struct value *value,
                             struct lake_array *array, struct error *error)
 {
+    if (value->kind == VALUE_NULL) {
+        lake_array_null(array);
+        return ODS_OK;
+    }
+    if (put_plain(source, value, array))
+        return ODS_OK;
     struct lake_sense room;
     struct lake_encoder encoder = {.encoding = encoding,
                                    .name = name,
@@ -161,12 +167,6 @@ enum ods_status lake_encode(struct lake_encoding *encoding, const char *name, bo
                                    .array = array,
                                    .error = error};
     enum ods_status status = ODS_OK;
-    if (value->kind == VALUE_NULL) {
-        lake_array_null(array);
-        return ODS_OK;
-    }
-    if (put_plain(source, value, array))
-        return ODS_OK;
     if (value->kind == VALUE_ABSENT)
         return lake_refuse(&encoder, "the record does not carry its value");
     if (source->literal || source->coding || source->column.type == SEM_UNKNOWN)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/hash.h"
+#include "core/time.h"
 #include "sink/rows/aside.h"
 
 #define NONE UINT32_MAX
@@ -70,8 +71,10 @@ static struct lake_work *work_for(struct lake_fold *fold, const struct lake_plan
     if (!work || !moves || !hash_index_reserve(&fold->by_table))
         return NULL;
     memset(moves, 0, fold->batch->claim_count + 1u);
-    *work =
-        (struct lake_work){.table = plan->table, .appends = plan->table->appends, .moves = moves};
+    *work = (struct lake_work){.table = plan->table,
+                               .appends = plan->table->appends,
+                               .moves = moves,
+                               .claim = NONE};
     hash_index_add(&fold->by_table, hash, work);
     *fold->tail = work;
     fold->tail = &work->next;
@@ -257,6 +260,15 @@ static enum ods_status truncate(struct lake_fold *fold, struct lake_work *work, 
     return ODS_OK;
 }
 
+/* What the table has stored of a record's partition. */
+static int64_t stored_of(struct lake_work *work, uint32_t claim, const struct record *record)
+{
+    if (claim == NONE || work->claim != claim)
+        work->stored = lake_table_offset(work->table, record->topic, record->partition);
+    work->claim = claim;
+    return work->stored;
+}
+
 static enum ods_status fold_change(struct lake_fold *fold, uint32_t index)
 {
     const struct change *change = &fold->batch->changes[index];
@@ -279,7 +291,7 @@ static enum ods_status fold_change(struct lake_fold *fold, uint32_t index)
                          ? fold->claims[index - 1]
                          : claim_of(fold->batch, record);
     fold->claims[index] = claim;
-    enum lake_has has = lake_table_has(work->table, record);
+    enum lake_has has = lake_table_has(work->table, record, stored_of(work, claim, record));
     if (has == LAKE_HAS)
         return ODS_OK;
     if (has == LAKE_HAS_ANOTHER)
@@ -333,6 +345,7 @@ enum ods_status lake_fold_batch(struct lake_fold *fold, struct arena *arena, str
     fold->plans = plans;
     fold->encoding = encoding;
     fold->hooks = hooks;
+    fold->now_us = time_wall_us();
     fold->error = error;
     fold->previous = arena_alloc(arena, (batch->change_count + 1u) * sizeof *fold->previous);
     fold->claims = arena_alloc(arena, (batch->change_count + 1u) * sizeof *fold->claims);

@@ -33,6 +33,8 @@ struct lake_work {
     uint32_t *changes; /* by row of the arrays */
     int64_t length;    /* rows of the arrays */
     bool *moves;       /* by claim: the batch has records of it for the table */
+    uint32_t claim;    /* whose stored offset was looked up last, */
+    int64_t stored;    /* which is this; changes of one partition follow one another */
     uint64_t upserted, deleted, folded, truncated;
     struct lake_work *next;
 };
@@ -50,6 +52,7 @@ struct lake_fold {
     struct buffer key;
     bool again; /* a record was set aside of which something is folded */
     uint64_t skipped, missing;
+    int64_t now_us; /* one moment for all of the batch, which one commit brings */
     struct error *error;
 };
 

@@ -36,11 +36,12 @@ static void put_expiry(const struct lake_table *table, json_t *parts)
                         json_pack("{s:I}", "retention_ms", (json_int_t) settings->vacuum_ms));
 }
 
-/* Are there files to be put together? */
-static bool is_crowded(const struct lake_settings *settings, const json_t *stats)
+/* Are there files to be put together? After a commit, where one partition has many: a table of many
+ * partitions always has small files, of which nearly all are where nothing comes any more. */
+static bool is_crowded(const struct lake_settings *settings, const json_t *stats, bool of_all)
 {
     int64_t deleted = lake_stat(stats, "deleted_rows"), rows = lake_stat(stats, "rows") + deleted;
-    return lake_stat(stats, "small_files") >= settings->small_files ||
+    return lake_stat(stats, of_all ? "small_files" : "crowd") >= settings->small_files ||
            deleted * 100 > rows * settings->deleted_percent;
 }
 
@@ -48,12 +49,15 @@ static json_t *due(struct lake_table *table, const json_t *stats, bool its_turn)
 {
     const struct lake_settings *settings = table->store->settings;
     json_t *parts = json_object();
-    bool crowded = is_crowded(settings, stats);
-    table->waits = crowded && time_monotonic_us() < table->store->rests_us;
-    if (crowded && !table->waits)
+    bool of_all = its_turn || table->waits == WAITS_ALL;
+    bool crowded = is_crowded(settings, stats, of_all);
+    bool rests = time_monotonic_us() < table->store->rests_us;
+    table->waits = !crowded || !rests ? WAITS_NOT : of_all ? WAITS_ALL : WAITS;
+    if (crowded && !rests)
         json_object_set_new(parts, "compact",
-                            json_pack("{s:I, s:f, s:I}", "small_bytes",
-                                      (json_int_t) settings->small_bytes, "deleted_ratio",
+                            json_pack("{s:I, s:f, s:I}", "files",
+                                      (json_int_t) (of_all ? 2 : settings->small_files),
+                                      "deleted_ratio",
                                       (double) settings->deleted_percent / 100, "max_bytes",
                                       (json_int_t) settings->compact_bytes));
     if (its_turn || lake_stat(stats, "versions_since_checkpoint") >= settings->checkpoint_every)
@@ -63,7 +67,7 @@ static json_t *due(struct lake_table *table, const json_t *stats, bool its_turn)
 
 /* Those that put files together take turns with those that commit. What is over in no time does not
  * count. */
-static void rest(struct lake_table *table, int64_t begun_us, bool more)
+static void rest(struct lake_table *table, int64_t begun_us, enum lake_waits waits)
 {
     const struct lake_settings *settings = table->store->settings;
     int64_t now_us = time_monotonic_us(), took_us = now_us - begun_us;
@@ -71,7 +75,7 @@ static void rest(struct lake_table *table, int64_t begun_us, bool more)
         table->store->rests_us =
             now_us + took_us * (100 - settings->busy_percent) / settings->busy_percent;
     table->gathered_us = now_us;
-    table->waits = more;
+    table->waits = waits;
 }
 
 /* Has the maintenance changed anything? And is there more to be put together? */
@@ -161,8 +165,12 @@ static void maintain(struct lake_table *table, bool its_turn, const struct apply
     bool failed = request &&
                   engine->maintain(table->handle, request, &report, &text) != ODS_LAKE_OK;
     bool more = false, news = !failed && report && is_news(report, &more);
-    if (json_object_get(parts, "compact"))
-        rest(table, begun_us, more);
+    const json_t *compact = json_object_get(parts, "compact");
+    enum lake_waits waits = !more                             ? WAITS_NOT
+                            : lake_stat(compact, "files") > 2 ? WAITS
+                                                              : WAITS_ALL;
+    if (compact)
+        rest(table, begun_us, waits);
     if (failed)
         lake_table_tell(table, hooks, "maintenance: %s", text ? text : "it failed");
     else if (news)

@@ -56,10 +56,10 @@ static int64_t read_again_since(const struct lake_table *table, const char *topi
     return number_of(table, topic, partition, AGAIN, 0);
 }
 
-enum lake_has lake_table_has(const struct lake_table *table, const struct record *record)
+enum lake_has lake_table_has(const struct lake_table *table, const struct record *record,
+                             int64_t stored)
 {
     const struct lake_table *control = table->store->control;
-    int64_t stored = lake_table_offset(table, record->topic, record->partition);
     if (stored == OFFSET_NONE || record->offset >= stored)
         return LAKE_HAS_NOT;
     if (read_again_since(control, record->topic, record->partition) ==

@@ -4,7 +4,6 @@
 
 #include <ods/lake.h>
 
-#include "core/time.h"
 #include "sink/lake/fold.h"
 
 #define NONE UINT32_MAX
@@ -81,7 +80,7 @@ static void put_own(struct encoded *encoded, uint32_t column)
     struct lake_array *array = &encoded->work->arrays[column];
     const struct lake_plan *plan = encoded->row->plan;
     char op = (char) change->op;
-    int64_t us = (int) column == plan->ingested ? time_wall_us() : change->source_us;
+    int64_t us = (int) column == plan->ingested ? encoded->fold->now_us : change->source_us;
     if ((int) column == plan->operation && array->type.type == LAKE_STRING)
         lake_array_bytes(array, &op, 1);
     else if ((int) column != plan->operation && array->type.type == LAKE_TIMESTAMPTZ &&
@@ -176,13 +175,14 @@ static enum ods_status put_row(struct encoded *encoded, const struct lake_row *r
         fold->skipped++;
         return ODS_OK;
     }
-    error_init(&encoded->why);
     for (uint32_t i = 0; status == ODS_OK && i < columns; i++)
         status = put_cell(encoded, i);
     if (status == ODS_REJECT) {
         cut_row(work);
         fold->again |= row->chain > 1; /* the change before it counts now */
-        return lake_fold_refuse(fold, row->last, &encoded->why);
+        status = lake_fold_refuse(fold, row->last, &encoded->why);
+        error_init(&encoded->why);
+        return status;
     }
     if (status != ODS_OK) {
         *fold->error = encoded->why;
@@ -227,6 +227,7 @@ enum ods_status lake_fold_rows(struct lake_fold *fold, struct lake_work *work)
 {
     struct encoded encoded = {.fold = fold, .work = work};
     enum ods_status status = ODS_OK;
+    error_init(&encoded.why);
     encoded.kept = arena_alloc(fold->arena, work->table->columns->count / 8 + 1);
     if (!encoded.kept || !make_arrays(fold, work))
         return error_out_of_memory(fold->error);

@@ -123,10 +123,11 @@ static const struct setting rows[] = {
             "last had something to do; where it dies, the others wait that long. Their clocks "
             "should agree to within this. 0: each of them does."},
     {"maintenance.small_files", SETTING_INT, AT(small_files), "16", .min = 2, .max = 100000,
-     .doc = "So many small files of a table are put together."},
+     .doc = "So many small files of one partition are put together after a commit; those of all "
+            "partitions when it is the table's turn (maintenance.every) and it has so many in all."},
     {"maintenance.small_bytes", SETTING_BYTES, AT(small_bytes), "33554432", .min = 1024,
      .max = 1024 * MIB,
-     .doc = "A file below this size is small."},
+     .doc = "A file below this size is small; at most half of target_file_bytes."},
     {"maintenance.deleted_percent", SETTING_INT, AT(deleted_percent), "10", .min = 1, .max = 100,
      .doc = "A file is rewritten when more of its rows than this are deleted."},
     {"maintenance.max_bytes", SETTING_BYTES, AT(compact_bytes), "536870912", .min = MIB,

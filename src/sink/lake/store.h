@@ -46,6 +46,10 @@ struct lake_columns {
     struct lake_column items[];
 };
 
+/* Files that are to be put together as soon as may be: where a partition has many, or all that
+ * there are, since it was the table's turn. */
+enum lake_waits { WAITS_NOT, WAITS, WAITS_ALL };
+
 struct lake_table {
     struct lake_store *store;
     char *schema, *name;
@@ -61,7 +65,7 @@ struct lake_table {
     int64_t indexed;                    /* how often the index of keys had been read by then */
     int64_t maintained_us;              /* monotonic: when it had its turn; 0: not yet */
     int64_t leased_us;                  /* the lease of maintenance that we have put; 0: none */
-    bool waits;                         /* files are to be put together as soon as may be */
+    enum lake_waits waits;
     int64_t gathered_us;                /* monotonic: when they were; 0: not yet */
     int64_t figures[LAKE_FIGURES];      /* as they were last told */
     struct lake_table *next;
@@ -149,7 +153,9 @@ enum lake_has {
     LAKE_HAS,        /* the record's changes are in the table */
     LAKE_HAS_ANOTHER /* the place of the record is that of an older one, of a topic that is gone */
 };
-enum lake_has lake_table_has(const struct lake_table *table, const struct record *record);
+/* stored: lake_table_offset() of the record's partition. */
+enum lake_has lake_table_has(const struct lake_table *table, const struct record *record,
+                             int64_t stored);
 
 /* A topic-partition moves with the rows of the next commit. */
 bool lake_table_move(const struct lake_table *table, json_t *expect, json_t *next,

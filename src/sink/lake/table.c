@@ -70,11 +70,14 @@ static char *request_of(const struct lake_table *table, const struct lake_wanted
     const struct lake_settings *settings = table->store->settings;
     const char *parted = of_table(&settings->partition_by, table);
     const char *sorted = of_table(&settings->sort_by, table);
+    int64_t half = settings->file_bytes / 2; /* what is larger gains nothing */
+    int64_t small = settings->small_bytes < half ? settings->small_bytes : half;
     json_t *request = json_pack(
-        "{s:[s], s:s, s:s, s:s, s:b, s:b, s:I, s:s, s:s}", "namespace", table->schema, "name",
+        "{s:[s], s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:s, s:s}", "namespace", table->schema, "name",
         table->name, "mode", wanted->appends ? "history" : "upsert", "schema", "keep", "create",
         wanted->create, "change_data", settings->change_data && !wanted->appends,
-        "target_file_bytes", (json_int_t) settings->file_bytes, "compression",
+        "target_file_bytes", (json_int_t) settings->file_bytes, "small_file_bytes",
+        (json_int_t) small, "compression",
         compressions[settings->compression], "comment", wanted->comment);
     json_t *key = json_array();
     for (size_t i = 0; i < wanted->key_count; i++)
