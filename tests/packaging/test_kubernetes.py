@@ -1,5 +1,5 @@
-"""config/kubernetes: each manifest against the schemas of what it is for, the base and the examples as kustomize
-renders them, and what the parts say of each other. No cluster is here."""
+"""config/kubernetes: each manifest against the schemas of what it is for, the base and docs/kubernetes.md's overlay,
+alone and with both components, as kustomize renders them, and what the parts say of each other. No cluster is here."""
 
 import os
 import re
@@ -34,8 +34,22 @@ WRONG = {  # what is made wrong of a manifest: file, what stands there, what sta
     "member": ("base/statefulset.yaml", "readOnlyRootFilesystem", "readonlyRootFilesystem"),
     "type": ("base/poddisruptionbudget.yaml", "maxUnavailable: 1", "maxUnavailable: [1]"),
     "keda": ("examples/autoscaling/scaledobject.yaml", "maxReplicaCount", "maxReplicas"),
-    "prometheus": ("examples/monitoring/servicemonitor.yaml", "interval", "every")}
-KUSTOMIZED = ["base", "examples/monitoring", "examples/autoscaling"]
+    "prometheus": ("examples/monitoring/servicemonitor.yaml", "interval", "every"),
+    "rule": ("examples/monitoring/prometheusrule.yaml", "expr: max", "expression: max")}
+KUSTOMIZED = ["base", "overlay", "all"]
+
+
+def overlays(folder):
+    """A copy of config/kubernetes, and beside its base the overlay of docs/kubernetes.md: as it is, and with its last line."""
+    shutil.copytree(FOLDER, folder, dirs_exist_ok=True)
+    text = re.search(r"^```yaml\n(# kustomization.yaml\n.*?)^```", (ROOT / "docs/kubernetes.md").read_text(),
+                     re.MULTILINE | re.DOTALL).group(1)
+    assert "\n# components: " in text
+    for name, content in (("overlay", text), ("all", text.replace("# components: ", "components: "))):
+        (folder / name).mkdir()
+        (folder / name / "kustomization.yaml").write_text(content)
+        for file in ("ods-sink.conf", "tables.yaml"):
+            shutil.copy(BASE / file, folder / name)
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +62,15 @@ def judged(tmp_path_factory):
         text = (FOLDER / path).read_text()
         assert old in text
         (folder / f"wrong-{name}.yaml").write_text(text.replace(old, new))
-    for path in KUSTOMIZED:
-        done = subprocess.run([ROOT / "scripts/manifests", "--render", FOLDER / path],
+    copy = tmp_path_factory.mktemp("kubernetes")
+    overlays(copy)
+    for name in KUSTOMIZED:
+        done = subprocess.run([ROOT / "scripts/manifests", "--render", copy / name],
                               capture_output=True, text=True)
         if done.returncode == 77:
             break
         assert done.returncode == 0 and "deprecated" not in done.stderr, done.stderr
-        (folder / f"rendered-{Path(path).name}.yaml").write_text(done.stdout)
+        (folder / f"rendered-{name}.yaml").write_text(done.stdout)
     done = subprocess.run([ROOT / "scripts/manifests", *sorted(folder.iterdir())],
                           capture_output=True, text=True)
     assert done.returncode == 1, done.stdout + done.stderr
@@ -73,10 +89,10 @@ def test_schemas_refuse_what_is_wrong(judged, name):
     assert judged[1][f"wrong-{name}"] and not judged[1][f"wrong-{name}"][0].endswith(": good")
 
 
-@pytest.mark.parametrize("path", KUSTOMIZED)
-def test_is_rendered(judged, path):
+@pytest.mark.parametrize("what", KUSTOMIZED)
+def test_is_rendered(judged, what):
     folder, said = judged
-    name = f"rendered-{Path(path).name}"
+    name = f"rendered-{what}"
     if name not in said:
         pytest.skip("neither a kubectl with a kustomize of today, nor kustomize, nor Go to build it")
     assert said[name] and all(line.endswith(": good") for line in said[name]), said[name]
@@ -84,8 +100,16 @@ def test_is_rendered(judged, path):
     pod = parts["StatefulSet"]["spec"]["template"]["spec"]
     assert pod["volumes"][0]["configMap"]["name"] == parts["ConfigMap"]["metadata"]["name"]
     version = re.search(r"VERSION (\S+) ", (ROOT / "CMakeLists.txt").read_text()).group(1)
-    assert pod["containers"][0]["image"] == f"ods-sink:{version}"
+    assert pod["containers"][0]["image"] == f"{'' if what == 'base' else 'registry.example/'}ods-sink:{version}"
+    added = {"ServiceMonitor", "PrometheusRule", "ScaledObject", "TriggerAuthentication"}
+    assert added & set(parts) == (added if what == "all" else set())
     assert ("replicas" in parts["StatefulSet"]["spec"]) == ("ScaledObject" not in parts)
+    assert what == "base" or {part["metadata"]["namespace"] for part in parts.values()} == {"ods"}
+
+
+def test_the_operators_rules_are_prometheus_own():
+    done = subprocess.run([ROOT / "scripts/alert-manifest", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_nothing_is_allowed_that_is_not_needed():

@@ -9,7 +9,7 @@ from cloudcoil.models.keda import v1alpha1 as keda
 from cloudcoil.models.prometheus_operator import v1 as prometheus
 
 CUSTOM = {"ScaledObject": keda.ScaledObject, "TriggerAuthentication": keda.TriggerAuthentication,
-          "ServiceMonitor": prometheus.ServiceMonitor}
+          "PrometheusRule": prometheus.PrometheusRule, "ServiceMonitor": prometheus.ServiceMonitor}
 
 
 def unknown(given, known, path=""):
