@@ -301,14 +301,15 @@ What is measured, and how, is described in [bench/README.md](../bench/README.md)
 
 def about(data: Data) -> str:
     it = data["about"]
+    # Of ods-sink the day says which one it was: its version stays the same for weeks of changes.
     versions = ", ".join(f"{name} {version.removeprefix(name + ' ')}"
-                         for name, version in it["versions"].items())
+                         for name, version in it["versions"].items() if name != "ods-sink")
     settings = ", ".join(f"{name} = {value}" for name, value in it["postgresql"].items())
     return "\n".join([
         f"- Machine: {it['cores']} cores ({it['cpu']}) and {it['memory_gb']} GB, shared by broker,"
         " PostgreSQL, sink and generator of the latency runs; " + it["system"],
         f"- Versions: {versions}", f"- PostgreSQL: {settings}",
-        f"- Measured from {it['when']} on, medians of {it['rounds']}, by "
+        f"- Measured from {it['when']} on, with ods-sink as it was that day, medians of {it['rounds']}, by "
         + ", ".join(f"`{command.strip()}`" for command in it["command"].split(";")),
     ])
 
