@@ -1,4 +1,4 @@
-# What `cmake --install` puts in place: binary, manuals, completion, systemd unit, examples, SQL, connectors.
+# What `cmake --install` puts in place: binary, manuals, completion, systemd unit, pages, examples, SQL, connectors.
 include(GNUInstallDirs)
 set(ODS_DATA_DIR ${CMAKE_INSTALL_DATADIR}/ods-sink)
 
@@ -26,9 +26,24 @@ install(FILES ${ODS_REFERENCE}/fish RENAME ods-sink.fish
 
 file(GLOB ODS_EXAMPLES CONFIGURE_DEPENDS config/*.example)
 install(FILES ${ODS_EXAMPLES} DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
-install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL)
-install(FILES docs/configuration.md docs/runbook.md docs/logs.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(DIRECTORY config/connectors config/observability sql DESTINATION ${ODS_DATA_DIR})
+# All pages, with what they show, as they lie to each other in the sources; an image is built without most of them.
+install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL)
+install(FILES README.md ARCHITECTURE.md SECURITY.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL)
+install(FILES bench/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/bench OPTIONAL)
+install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL FILES_MATCHING
+        PATTERN "*.md" PATTERN "*.json" PATTERN "*.svg" PATTERN "*.webp")
+install(DIRECTORY config/connectors config/observability config/kubernetes config/lake sql DESTINATION ${ODS_DATA_DIR})
+# What pages call config/… and sql/… leads there, so that their links and commands hold.
+install(CODE "
+  set(prefix \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}\")
+  set(pages \"\${prefix}/${CMAKE_INSTALL_DOCDIR}\")
+  file(RELATIVE_PATH up \"\${pages}\" \"\${prefix}/${ODS_DATA_DIR}\")
+  file(MAKE_DIRECTORY \"\${pages}/config\")
+  file(CREATE_LINK \"\${up}/sql\" \"\${pages}/sql\" SYMBOLIC)
+  foreach(folder connectors observability kubernetes lake)
+    file(CREATE_LINK \"../\${up}/\${folder}\" \"\${pages}/config/\${folder}\" SYMBOLIC)
+  endforeach()
+")
 
 # The unit names the binary by its whole path, which is known only now: --prefix may have changed it.
 install(CODE "

@@ -33,11 +33,6 @@ install(TARGETS ods-generate RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES config/ods-sink.conf.example RENAME ods-sink.conf DESTINATION /etc/ods-sink)
 install(FILES config/tables.yaml.example RENAME tables.yaml DESTINATION /etc/ods-sink)
 install(FILES packaging/debian/copyright DESTINATION ${CMAKE_INSTALL_DOCDIR})
-# All pages, beside the README that names them, and what they show.
-install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING
-        PATTERN "*.md" PATTERN "*.schema.json" PATTERN "*.svg" PATTERN "*.webp")
-install(FILES SECURITY.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 set(ODS_PACKED ${CMAKE_CURRENT_BINARY_DIR}/packed)
 add_custom_command(

@@ -23,7 +23,8 @@ def installed(tmp_path_factory):
 @pytest.mark.parametrize("path", [
     "usr/bin/ods-sink", "usr/share/man/man1/ods-sink.1", "usr/lib/systemd/system/ods-sink.service",
     "usr/share/doc/ods-sink/examples/ods-sink.conf.example",
-    "usr/share/doc/ods-sink/examples/tables.yaml.example", "usr/share/doc/ods-sink/configuration.md",
+    "usr/share/doc/ods-sink/examples/tables.yaml.example", "usr/share/doc/ods-sink/docs/configuration.md",
+    "usr/share/doc/ods-sink/ARCHITECTURE.md", "usr/share/ods-sink/kubernetes/base/kustomization.yaml",
     "usr/share/ods-sink/sql/ods_sink.sql", "usr/share/ods-sink/sql/mks_finance/ods.sql",
     "usr/share/ods-sink/connectors/mks_finance.json",
     "usr/share/ods-sink/observability/quality.rules.yaml",
@@ -33,6 +34,33 @@ def installed(tmp_path_factory):
 ])
 def test_is_installed(installed, path):
     assert (installed / path).stat().st_size > 0
+
+
+def test_links_of_the_installed_pages_lead_somewhere(installed):
+    """A relative link leads to a file of the installation, and each page is there once."""
+    folder = installed / "usr/share/doc/ods-sink"
+    pages = sorted(folder.rglob("*.md"))
+    assert len(pages) > 80 and len({page.read_bytes() for page in pages}) == len(pages)
+    dead = [f"{page.relative_to(folder)}: {link}" for page in pages
+            for link in re.findall(r"\]\(([^)\s#:]+)[)#]", page.read_text())
+            if not (page.parent / link).exists()]
+    assert not dead
+
+
+def test_files_are_where_the_page_of_installing_says(installed):
+    """docs/install.md's table: a path of the sources, and where an installation has it."""
+    table = (ROOT / "docs/install.md").read_text().partition("| in these pages | installed |")[2].partition("\n\n")[0]
+    folder = installed / "usr/share/doc/ods-sink"
+    found = 0
+    for line in table.splitlines()[2:]:
+        names, places = line.strip("| ").split(" | ")
+        for place in re.findall(r"`(/usr/[^`]+?)/?…?`", places):
+            assert (installed / place[1:]).is_dir(), place
+        for name in re.findall(r"`([^`…]+)…?`", names):
+            if places.startswith("`/usr/share") and ".example" not in name:
+                assert (ROOT / name).exists() and (folder / name).exists(), name
+                found += 1
+    assert found >= 9
 
 
 def test_installed_program_runs(installed):

@@ -405,7 +405,7 @@ static enum ods_status report_server(struct postgres *postgres,
     if (!present && !may_create)
         return error_set(error, ODS_FATAL,
                          "target %s: schema %s is missing and the user may not "
-                         "create it: run sql/ods_sink.sql as an administrator",
+                         "create it: run " OWN_SCHEMA_FILE " as an administrator",
                          postgres->config.name, postgres->conn.settings->schema);
     return present ? rights_on_own(&postgres->conn, postgres->config.name, error) : ODS_OK;
 }

@@ -104,8 +104,8 @@ static enum ods_status ask(struct delivered *delivered, const char *sql, const O
         return status;
     if (!PQntuples(*rows))
         return error_set(error, ODS_FATAL,
-                         "the table delivered_slot of the sink's own schema has no row: run "
-                         "sql/ods_sink.sql");
+                         "the table delivered_slot of the sink's own schema has no row: "
+                         "run " OWN_SCHEMA_FILE);
     if (delivered->slot < 0)
         delivered->slot = strtoll(PQgetvalue(*rows, 0, 0), NULL, 10);
     return ODS_OK;

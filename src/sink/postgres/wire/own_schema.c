@@ -37,8 +37,8 @@ void own_schema_explain(const struct conn *conn, struct error *error)
     memcpy(said, error->text, sizeof said);
     error_set(
         error, ODS_FATAL,
-        "%.500s; it is of the schema in which ods-sink keeps its offsets. After each run of "
-        "sql/ods_sink.sql, also at an upgrade, an administrator grants the rights again: "
+        "%.500s; it is of the schema in which ods-sink keeps its offsets. After each run "
+        "of " OWN_SCHEMA_FILE ", also at an upgrade, an administrator grants the rights again: "
         "grant usage on schema %.63s to %.63s; grant select, insert, update, delete, truncate "
         "on all tables in schema %.63s to %.63s",
         said, conn->settings->schema, user, conn->settings->schema, user);
@@ -93,8 +93,8 @@ static enum ods_status make(struct conn *conn, struct error *error)
         error_prefix(
             error,
             "schema %s for the stored offsets can't be made, or lacks a table that this "
-            "version needs (run sql/ods_sink.sql as an administrator, and grant the rights "
-            "that it names in its first lines again): ",
+            "version needs (run " OWN_SCHEMA_FILE " as an administrator, and grant the "
+            "rights that it names in its first lines again): ",
             conn->settings->schema);
     if (status != ODS_OK && conn->pg)
         conn_script(conn, "rollback", NULL);

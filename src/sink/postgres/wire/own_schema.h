@@ -8,6 +8,9 @@
 #include <ods/buffer.h>
 #include "sink/postgres/wire/conn.h"
 
+/* The statements that make it, as an error names them to who has to run them. */
+#define OWN_SCHEMA_FILE "sql/ods_sink.sql (a package has it in /usr/share/ods-sink)"
+
 /* Does the schema exist? Changes nothing. */
 enum ods_status own_schema_is_there(struct conn *conn, bool *present, struct error *error);
 /* Makes it when it does not exist. Only then does it need the right CREATE on the database. */
