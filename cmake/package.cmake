@@ -44,8 +44,10 @@ add_custom_command(
 add_custom_command(
   OUTPUT ${ODS_PACKED}/ods-sink.spdx.json
   COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts/sbom --version ${PROJECT_VERSION} ${ODS_SBOM_BUNDLED}
+          "$<$<TARGET_EXISTS:ods_lake>:--crates;${CMAKE_CURRENT_SOURCE_DIR}/lake>"
           --output ${ODS_PACKED}/ods-sink.spdx.json $<TARGET_FILE:ods-sink> $<TARGET_FILE:ods-generate>
-  DEPENDS ods-sink ods-generate scripts/sbom ${ODS_PACKED}/changelog.gz)
+  DEPENDS ods-sink ods-generate $<$<TARGET_EXISTS:ods_lake>:ods_lake> scripts/sbom ${ODS_PACKED}/changelog.gz
+  COMMAND_EXPAND_LISTS)
 add_custom_target(packed ALL DEPENDS ${ODS_PACKED}/changelog.gz ${ODS_PACKED}/ods-sink.spdx.json)
 install(FILES ${ODS_PACKED}/changelog.gz ${ODS_PACKED}/ods-sink.spdx.json
         DESTINATION ${CMAKE_INSTALL_DOCDIR})

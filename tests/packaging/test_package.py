@@ -76,6 +76,23 @@ def test_bill_of_materials(tmp_path):
     assert len(kinds["DEPENDS_ON"]) == len(names) - 2 and len(kinds["DESCRIBES"]) == 1
 
 
+def test_bill_of_materials_names_the_crates_of_the_lake_engine(tmp_path):
+    tree = subprocess.run(["cargo", "tree", "--manifest-path", ROOT / "lake/Cargo.toml", "--locked", "--offline"],
+                          capture_output=True) if shutil.which("cargo") else None
+    if not tree or tree.returncode:
+        pytest.skip("needs cargo and the engine's crates")
+    subprocess.run([ROOT / "scripts/sbom", "--version", VERSION, "--output", tmp_path / "bill",
+                    "--crates", ROOT / "lake", "/bin/true"], check=True)
+    bill = json.loads((tmp_path / "bill").read_text())
+    crates = {package["name"]: package for package in bill["packages"] if "-crate-" in package["SPDXID"]}
+    assert {"parquet", "object_store", "arrow-array"} <= set(crates) and "ods_lake" not in crates
+    assert not [name for name in crates if name.startswith("windows")], "what is not linked here"
+    assert all(len(crate["checksums"][0]["checksumValue"]) == 64 for crate in crates.values())
+    contained = {relation["relatedSpdxElement"] for relation in bill["relationships"]
+                 if relation["relationshipType"] == "CONTAINS"}
+    assert {crate["SPDXID"] for crate in crates.values()} <= contained
+
+
 @full
 @pytest.mark.timeout(5400)
 def test_a_new_system(tmp_path):

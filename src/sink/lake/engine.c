@@ -75,9 +75,10 @@ static enum ods_status not_found(const struct places *places, struct error *erro
         snprintf(why, sizeof why, " (%s)", text);
     return error_set(
         error, ODS_FATAL,
-        "the lake engine can't be loaded%s: looked for %.200s%s%.200s. scripts/lake-build makes "
-        "it, with Rust 1.95 or later (rustc and cargo from trixie-backports on Debian "
-        "13, or rustup); the target's `library` names another place",
+        "the lake engine can't be loaded%s: looked for %.200s%s%.200s. A package has it when it "
+        "was built by ODS_PACKAGE_LAKE=ON scripts/package; scripts/lake-build makes it alone. Both "
+        "take Rust 1.95 or later (rustc and cargo from trixie-backports on Debian 13, or "
+        "rustup); the target's `library` names another place",
         why, places->items[0], places->count > 1 ? " and " : "",
         places->count > 1 ? places->items[1] : "");
 }
