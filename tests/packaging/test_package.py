@@ -95,11 +95,12 @@ def test_bill_of_materials_names_the_crates_of_the_lake_engine(tmp_path):
 
 @full
 @pytest.mark.timeout(5400)
-def test_a_new_system(tmp_path):
-    """Two builds in two folders have one hash; then docs/install.md in a system that is made for it."""
+def test_a_new_system(request, stack, tmp_path):
+    """Two builds in two folders have one hash; then docs/install.md in a system that is made for it, with the tests' Kafka."""
     missing = [tool for tool in ("debootstrap", "lintian", "dpkg-shlibdeps") if not shutil.which(tool)]
     if missing or os.geteuid():
         pytest.skip(f"needs root and {missing}")
+    kafka = request.getfixturevalue("kafka")
     clone = tmp_path / "src"
     subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
     done = subprocess.run([clone / "scripts/package", "--twice", tmp_path / "out"],
@@ -107,5 +108,10 @@ def test_a_new_system(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     package = done.stdout.splitlines()[-1]
     shutil.rmtree(clone)
-    done = subprocess.run([ROOT / "scripts/fresh-install", package], capture_output=True, text=True)
+    done = subprocess.run([ROOT / "scripts/fresh-install", package], capture_output=True, text=True,
+                          env={**os.environ, "FRESH_KAFKA": f"127.0.0.1:{stack['KAFKA_PORT']}"})
+    for topic in kafka.topics():
+        if re.match(r"shop\.SHOP|ods-sink\.dead", topic):
+            kafka.delete(topic)
     assert done.returncode == 0 and "all held" in done.stdout, done.stdout + done.stderr
+    assert "LEFT OUT" not in done.stdout, done.stdout
