@@ -281,8 +281,7 @@ def test_another_cluster_under_the_same_names(sink, database, stack):
 
 
 def test_more_partitions(sink, database, kafka, prefix):
-    """Keys move. Stopped before they are added, with no lag, nothing is out of order; without that a newer
-    change of a key may be overtaken by an older one, and the row comes right with its next change."""
+    """Keys move. With no lag when they are added, nothing is out of order."""
     table = Table(prefix=prefix)
     kafka.create(table.topic, 1)
     sink.write(pipeline(table), database=database, kafka=True)
@@ -297,3 +296,32 @@ def test_more_partitions(sink, database, kafka, prefix):
                       what="the last change of each")
     daemon.stop()
     assert sum(database.offsets().values()) == 40
+
+
+def test_an_older_change_of_a_key_that_moved(sink, database, kafka, prefix):
+    """Partitions are added while the old one has an unread change of a key, and the newer one is read first: the
+    older one is applied last, and counts once as any. The row, or that it is gone, stays wrong until the key
+    changes again; other keys are as they should be."""
+    table = Table(prefix=prefix)
+    kafka.create(table.topic, 1)
+    sink.write(pipeline(table), database=database, kafka=True)
+    older = [table.update(row(number), row(number, 100)) for number in (1, 2)]
+    newer = [table.update(row(1, 100), row(1, 200), partition=1), table.delete(row(2, 100), partition=1),
+             table.update(row(3), row(3, 200), partition=1)]
+    produce(kafka, table, range(4))
+    daemon = sink.daemon()
+    daemon.await_that(lambda: database.count("items") == 4, what="the rows")
+    kafka.add_partitions(table.topic, 2)
+    kafka.produce(newer)
+    daemon.await_that(lambda: amounts(database) == {0: 0, 1: 200, 3: 200}, what="the new partition's changes")
+    kafka.produce(older)
+    daemon.await_that(lambda: sum(database.offsets().values()) == 9, what="the old partition's")
+    assert amounts(database) == {0: 0, 1: 100, 2: 100, 3: 200}
+    kafka.produce([table.update(row(1, 200), row(1, 300), partition=1), table.create(row(2, 300), partition=1)])
+    daemon.await_that(lambda: amounts(database) == {0: 0, 1: 300, 2: 300, 3: 200}, what="their next changes")
+    daemon.stop()
+    assert {partition: offset for (_, _, partition), offset in database.offsets().items()} == {0: 6, 1: 5}
+
+
+def amounts(database):
+    return dict(database.execute("select id, amount from items where cdc_operation <> 'd'"))
