@@ -67,16 +67,27 @@ def logged():
 
 
 # What a running daemon meets. Commands explain their own errors on the spot.
-DAEMON = ("pipeline", "connect", "source", "sink", "format", "derived", "verify", "transform", "core", "http")
+DAEMON = ("pipeline", "connect", "source", "sink", "format", "derived", "verify", "transform", "core", "http", "quality",
+          "xml")
+STATUSES = ("ODS_FATAL", "ODS_RETRY", "ODS_FENCED")
+
+
+def tells(where, status, rest):
+    """Is it a message for who is on call? A record's own reason (ODS_REJECT) is none, but why a rule of quality can't be
+    checked is. Of statuses that are computed those are, that may be another than ODS_REJECT; an error that is only handed on
+    has been met where it was made."""
+    if status.startswith("ODS_"):
+        return status in STATUSES or where.parts[0] == "quality"
+    return not re.fullmatch(r"\w+(\.|->)text", rest)
 
 
 def errors():
-    """(file, status, text) of each error that a daemon's sources make."""
+    """(file, status, text) of each error that a daemon's sources make; the status may be an expression."""
     for path in sorted((ROOT / "src").rglob("*.c")):
         where = path.relative_to(ROOT / "src")
         if where.parts[0] not in DAEMON:
             continue
         for parts in calls(path.read_text(encoding="utf-8"), "error_set"):
             text = text_of(parts[2]) if len(parts) > 2 else None
-            if text and parts[1] in ("ODS_FATAL", "ODS_RETRY", "ODS_FENCED"):
+            if text and tells(where, parts[1], "".join(parts[3:])):
                 yield where.as_posix(), parts[1], text
