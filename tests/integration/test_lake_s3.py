@@ -3,6 +3,7 @@ lost, and read by delta-rs and by `changes`."""
 
 import json
 import os
+import re
 import subprocess
 from collections import Counter
 
@@ -12,6 +13,7 @@ from lib.faulty_http import Proxy
 from lib.lake import WHY_NOT, engine
 from lib.records import Table, pipeline
 from lib.s3 import KEYS, Storage
+from lib.secure import Certificates
 from lib.sink import Exit, write_lines
 from test_delta_target import HARD, STEPS, row, two_tables
 
@@ -145,6 +147,32 @@ def test_no_bucket(bucket):
     write_lines(records, [table.create(row(1))])
     said = bucket.sink.run("replay", "-c", bucket.sink.conf, records, expect=Exit.TARGET).stderr
     assert "is the bucket there?" in said and KEYS["AWS_SECRET_ACCESS_KEY"] not in said
+
+
+def actions(seen):
+    """What S3's rights call the requests that were made."""
+    for method, path, _ in seen:
+        if method == "GET":
+            yield "s3:ListBucket" if "list-type=2" in path else "s3:GetObject"
+        else:
+            yield "s3:DeleteObject" if method == "DELETE" or path.endswith("?delete") else "s3:PutObject"
+
+
+def test_an_authority_of_ones_own(bucket, tmp_path):
+    """A storage whose certificate the system does not know: waited for, and trusted by SSL_CERT_FILE. What is asked of
+    it is in the policy of docs/security.md."""
+    table, certificates = Table(), Certificates(tmp_path)
+    proxy = Proxy(bucket.storage.port, certificates.path("server.pem"))
+    try:
+        bucket.write(table, endpoint=proxy.url)
+        said = bucket.sink.run("check", "-c", bucket.sink.conf, "--connect", expect=None)
+        assert said.returncode == Exit.TARGET and not proxy.seen
+        bucket.replay([table.create(row(1))], env={"SSL_CERT_FILE": str(certificates.path("ca.crt"))})
+        assert bucket.rows() == {1: row(1)}
+        policy = (ROOT / "docs/security.md").read_text(encoding="utf-8").split("### S3 and Iceberg")[1]
+        assert set(actions(proxy.seen)) <= set(re.findall(r'"(s3:\w+)"', policy)), proxy.seen
+    finally:
+        proxy.close()
 
 
 def test_example(sink, database, storage, tmp_path):

@@ -2,6 +2,7 @@
 the middle."""
 
 import http.client
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -29,12 +30,18 @@ class Fault:
 
 
 class Proxy:
-    def __init__(self, port):
+    """certificate: of the way to it, a file that has its key too."""
+
+    def __init__(self, port, certificate=None):
         self.upstream, self.faults, self.lock, self.seen = port, [], threading.Lock(), []
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"proxy": self}))
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http{'s' if certificate else ''}://127.0.0.1:{self.port}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def fault(self, about, what, **how):
