@@ -334,7 +334,8 @@ def test_compacted_meanwhile(world, kind, second_sink):
 
     meanwhile(world, apply)
     world.state |= {each["id"]: each for each in rows}
-    world.judge("concurrent compaction", said[0].count("compacted"))
+    # Where nothing was put together a report may say so.
+    world.judge("concurrent compaction", len(re.findall(r'"read_files":\s*[1-9]', said[0])))
 
 
 def meanwhile(world, work, done=None):

@@ -83,7 +83,7 @@ def test_kills_compaction_and_columns(lake):
     sent = Sent(table)
     lake.write([table], {**HARD, "evolve": "full"}, batch={"max_events": 20},
                target={"maintenance": {"small_files": 4, "checkpoint_every": 5}})
-    for turn, step in enumerate((*STEPS, "compact")):
+    for turn, step in enumerate((*(step for step in STEPS if step != "changes"), "compact")):
         if turn == 2:
             table.columns = {**table.columns, "note": TEXT}
         for _ in range(60):
@@ -94,7 +94,7 @@ def test_kills_compaction_and_columns(lake):
             sent.put({**row(number, choose.randrange(1000)),
                       **({"note": "x"} if turn >= 2 and choose.random() < 0.5 else {})})
         records = sent.file()
-        lake.replay(records, env={"ODS_LAKE_FAULT": f"kill:{step}:2"}, expect=None)
+        lake.replay(records, env={"ODS_LAKE_FAULT": f"kill:{step}:2"}, expect=-9)
         lake.replay(records)
     found, listed = changes(lake, "--from-version", "0"), versions(lake, "--from-version", "0")
     same_as_sent(found, listed, sent)

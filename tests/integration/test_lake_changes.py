@@ -87,7 +87,7 @@ def test_kills_compaction_and_columns(lake):
             sent.put({**row(number, choose.randrange(1000)),
                       **({"note": "x"} if turn >= 2 and choose.random() < 0.5 else {})})
         records = sent.file()
-        lake.replay(records, env={"ODS_LAKE_FAULT": f"kill:{step}:2"}, expect=None)
+        lake.replay(records, env={"ODS_LAKE_FAULT": f"kill:{step}:2"}, expect=-9)
         lake.replay(records)
     found = changes(lake, "--from-version", "0")
     same_as_sent(found, versions(lake, "--from-version", "0"), sent)
