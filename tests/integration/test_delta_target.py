@@ -67,6 +67,13 @@ class Lake:
         assert len(rows) == len(seen), "a key is there twice"
         return rows
 
+    def read(self, columns, table="items", key="id"):
+        """By key, while others write, by one reader: two would see two versions."""
+        try:
+            return {row[key]: row for row in self.ask(self.readers[0], table, columns=columns)}
+        except Missing:
+            return {}
+
     def described(self, table="items"):
         return self.ask("described", table)
 
@@ -574,11 +581,17 @@ def test_figures_of_who_does_not_maintain(lake, kafka, table):
     daemon.stop()
 
 
+def number_of_kills():
+    return int(os.environ.get("ODS_LAKE_KILLS", size("LAKE_KILLS", 4, 100)))
+
+
+KILLS_S = max(300, 15 * number_of_kills())
+
+
+@pytest.mark.timeout(KILLS_S)
 def test_kills(lake, kafka, table):
-    """kill -9 whenever it pleases: nothing lost, nothing twice. ODS_LAKE_KILLS=100 makes it a hundred."""
-    kills = int(os.environ.get("ODS_LAKE_KILLS", size("LAKE_KILLS", 4, 20)))
-    choose = random.Random(1)
-    lake.write([table], {**HARD, "keyless": "append"}, name="items")
+    """kill -9 whenever it pleases: nothing lost, nothing twice. ODS_LAKE_KILLS says how often."""
+    kills, choose = number_of_kills(), random.Random(1)
     lake.sink.write(pipeline(table, defaults=HARD), kafka=True, kafka_properties={
         "session.timeout.ms": "1000", "heartbeat.interval.ms": "200"},
         targets=[{"name": "ods", "type": "delta", "location": str(lake.folder), "commit_ms": 30}])
@@ -596,8 +609,9 @@ def test_kills(lake, kafka, table):
         daemon.await_that(lambda: described_version(lake) != version, 60, "a commit")
         daemon.kill()
         daemon = lake.sink.daemon()
-    daemon.await_that(lambda: lake.rows("id, name, amount") == sent.state, 60, "all of it is there")
+    daemon.await_that(lambda: lake.read("id, name, amount") == sent.state, 60, "all of it is there")
     daemon.await_ready().stop()
+    assert lake.rows("id, name, amount") == sent.state
     said = lake.sink.run("changes", f"delta://{lake.path()}", "--from-version", "0", "--json").stdout
     assert applied(map(json.loads, said.splitlines())) == sent.state, "the changes lead to other rows"
     feed_as_sent(lake.changes(), lake.path() / "_delta_log", sent)

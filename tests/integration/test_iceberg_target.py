@@ -2,7 +2,6 @@
 compaction, changes of columns and rows of others."""
 
 import json
-import os
 import random
 import sqlite3
 import threading
@@ -13,10 +12,10 @@ import pytest
 from lib.lake import WHY_NOT, Missing, engine, keep
 from lib.records import BIGINT, INT, TEXT, Table, pipeline
 from lib.sink import Exit, Setup, read_lines
-from lib.size import size
 from lib.waiting import wait_for
 
-from test_delta_target import (HARD, KILLS, TYPES, decimal, names_by_template, parted_table, random_changes, row,
+from test_delta_target import (HARD, KILLS, KILLS_S, TYPES, decimal, names_by_template, number_of_kills, parted_table,
+                               random_changes, row,
                                sorted_files, test_a_table_without_rows_has_its_turn, two_tables, unscaled)
 from test_delta_target import Lake as DeltaLake
 
@@ -405,37 +404,55 @@ def test_a_catalog_in_sqlite_that_is_locked(lake):
     lake.commits()
 
 
+@pytest.mark.timeout(KILLS_S)
 def test_kills(lake, kafka, table):
-    """kill -9 whenever it pleases: nothing lost, nothing twice. ODS_LAKE_KILLS=100 makes it a hundred."""
-    kills = int(os.environ.get("ODS_LAKE_KILLS", size("LAKE_KILLS", 4, 20)))
-    choose = random.Random(1)
-    lake.sink.write(pipeline(table, defaults=HARD), kafka=True, kafka_properties={
+    """kill -9 whenever it pleases, every second time while a history is written: nothing lost, nothing twice.
+    ODS_LAKE_KILLS says how often."""
+    kills, choose = number_of_kills(), random.Random(1)
+    history = Table("others", prefix=table.prefix)
+    kafka.create(history.topic, 1)
+    lake.sink.write({**pipeline(table, defaults=HARD, tables={"others": {"mode": "history"}}),
+                     "topics": [table.topic, history.topic]}, kafka=True, kafka_properties={
         "session.timeout.ms": "1000", "heartbeat.interval.ms": "200"}, targets=[lake.target(commit_ms=30)])
-    state = {}
+    states, sent = ({}, {}), []
     daemon = lake.sink.daemon()
-    for _ in range(kills):
-        records = []
-        for _ in range(150):
-            number, amount = choose.randrange(300), choose.randrange(1000)
-            if number in state and choose.random() < 0.2:
-                records.append(table.delete(state.pop(number)))
-                continue
-            made = number in state
-            before, state[number] = state.get(number), row(number, amount)
-            records.append(table.update(before, state[number]) if made else table.create(state[number]))
-        version = described_version(lake)
-        kafka.produce(records)
-        daemon.await_that(lambda: described_version(lake) != version, 60, "a commit")
+    for turn in range(kills):
+        its, name = ((table, "items"), (history, "others_cdc"))[turn % 2]
+        made = changes_of(its, states[turn % 2], choose)
+        sent += [change for _, change in made] if its is history else []
+        version = described_version(lake, name)
+        kafka.produce([record for record, _ in made])
+        daemon.await_that(lambda: described_version(lake, name) != version, 60, "a commit")
         daemon.kill()
         daemon = lake.sink.daemon()
-    daemon.await_that(lambda: lake.rows("id, name, amount") == state, 60, "all of it is there")
-    lake.commits()
+    daemon.await_that(lambda: lake.read("id, name, amount") == states[0], 60, "all rows are there")
+    daemon.await_that(lambda: len(lake.read("offset", "others_cdc", "offset")) == len(sent), 60, "all changes are there")
     daemon.await_ready().stop()
-    keep("iceberg", "kill", 1, kills, 150 * kills, len(state))
+    assert lake.rows("id, name, amount") == states[0]
+    found = lake.rows("*", "others_cdc", "offset")
+    assert {at: {name: one[name] for name in ("op", *row(1))} for at, one in found.items()} == dict(enumerate(sent))
+    lake.commits()
+    lake.commits("others_cdc")
+    keep("iceberg", "kill", 1, kills, 150 * kills, len(states[0]) + len(sent))
 
 
-def described_version(lake):
+def changes_of(table, state, choose):
+    """150 records, and of each what its history says: of a delete the row that went."""
+    made = []
+    for _ in range(150):
+        number, amount = choose.randrange(300), choose.randrange(1000)
+        before = state.get(number)
+        if before and choose.random() < 0.2:
+            made.append((table.delete(state.pop(number)), {"op": "d", **before}))
+            continue
+        state[number] = row(number, amount)
+        made.append((table.update(before, state[number]) if before else table.create(state[number]),
+                     {"op": "u" if before else "c", **state[number]}))
+    return made
+
+
+def described_version(lake, table="items"):
     try:
-        return lake.described()["version"]
+        return lake.described(table)["version"]
     except Missing:
         return None
