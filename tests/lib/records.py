@@ -30,10 +30,10 @@ class Table:
     delete.tombstone.handling.mode=rewrite and add.fields=op,table,source.ts_ms."""
 
     def __init__(self, name="items", columns=None, key=("id",), database="shop", prefix="src",
-                 schemas=True, shape=None):
+                 schemas=True, shape=None, null_keys=False):
         self.name, self.database, self.prefix = name, database, prefix
         self.columns = columns or {"id": INT, "name": TEXT, "amount": INT}
-        self.key = key
+        self.key, self.null_keys = key, null_keys  # columns of the key may be NULL, as of a unique index
         self.flattened, self.schemas = SHAPES[shape] if shape else (False, schemas)
         self.topic = f"{prefix}.{database}.{name}"
         self._offsets = {}
@@ -117,14 +117,14 @@ class Table:
                 "server_id": 1, "file": "mysql-bin.000001", "pos": 4, "row": 0}
 
     def _fields(self):
-        return [{**schema, "optional": name not in self.key, "field": name}
+        return [{**schema, "optional": self.null_keys or name not in self.key, "field": name}
                 for name, schema in self.columns.items()]
 
     def _key_of(self, row):
         if not self.key:
             return None
         payload = {name: row[name] for name in self.key}
-        fields = [{**self.columns[name], "optional": False, "field": name} for name in self.key]
+        fields = [{**self.columns[name], "optional": self.null_keys, "field": name} for name in self.key]
         if not self.schemas:
             return json.dumps(payload)
         schema = {"type": "struct", "fields": fields, "optional": False,
