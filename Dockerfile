@@ -22,7 +22,7 @@ RUN cmake --preset release -DCMAKE_INSTALL_PREFIX=/usr \
     && cmake --build --preset release --target ods-sink ods-generate \
     && DESTDIR=/out cmake --install build/release --strip
 
-# The lake engine, for targets of type delta and iceberg: some 20 minutes, the first time.
+# The lake engine, for targets of type delta and iceberg: about 7 minutes of CPU, the first time.
 FROM rust:1.95-slim-trixie AS lake
 WORKDIR /src
 COPY lake lake

@@ -129,7 +129,9 @@ static const struct setting rows[] = {
      .max = 1024 * MIB,
      .doc = "A file below this size is small; at most half of target_file_bytes."},
     {"maintenance.deleted_percent", SETTING_INT, AT(deleted_percent), "10", .min = 1, .max = 100,
-     .doc = "A file is rewritten when more of its rows than this are deleted."},
+     .doc = "When of a table's rows more than this are deleted, the files of which more than this "
+            "are deleted are rewritten; also when so many small files are put together. One such "
+            "file of a large table waits until then."},
     {"maintenance.max_bytes", SETTING_BYTES, AT(compact_bytes), "536870912", .min = MIB,
      .max = 65536 * MIB,
      .doc = "How much is read at a time; the rest is left for later."},
