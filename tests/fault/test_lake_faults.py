@@ -12,6 +12,7 @@ import re
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from lib.faulty_http import Proxy
@@ -74,6 +75,11 @@ class World:
         if self.proxy:
             self.proxy.close()
 
+    def anew(self, name):
+        """Another one in a folder below."""
+        (self.folder / name).mkdir()
+        return World(self.request, self.sink, self.folder / name, f"{self.table.prefix}{name}", self.report)
+
     # ---- settings
 
     def at(self, kind, where="folder", batch=3, **target):
@@ -96,14 +102,21 @@ class World:
         self.write(self.sink, settings, batch)
         return self
 
-    def write(self, sink, settings, batch, topic=None, group=None):
+    def write(self, sink, settings, batch, topic=None, group=None, **more):
         named = pipeline(topic or self.table.topic, name=group or self.space, defaults={
             "mode": "both", "schema": self.space, "on_delete": "hard", "cdc_operation": "off", "cdc_timestamp": "off"})
-        sink.write(named, targets=[settings], batch={"max_events": batch})
+        sink.write(named, targets=[settings], batch={"max_events": batch}, **more)
 
     # ---- changes
 
-    def changes(self, count, keys=40):
+    def changes(self, count):
+        """A file of so many records more, behind those that were there."""
+        self.more(count)
+        path = self.folder / f"records-{len(self.sent)}.jsonl"
+        write_lines(path, self.sent)  # what is there is passed over, by its offset
+        return path
+
+    def more(self, count, keys=40):
         """So many records, and what they lead to."""
         made = []
         for _ in range(count):
@@ -118,9 +131,7 @@ class World:
                         else self.table.create(self.state[number]))
             self.effects.append((number, self.state[number]))
         self.sent += made
-        path = self.folder / f"records-{len(self.sent)}.jsonl"
-        write_lines(path, self.sent)  # what is there is passed over, by its offset
-        return path
+        return made
 
     def replay(self, path, env=None, expect=Exit.OK):
         # A storage in Python answers slowly where a machine has much else to do.
@@ -436,3 +447,113 @@ def test_expired_meanwhile(world, kind):
     meanwhile(world, expire)
     world.replay(world.changes(12), env={"ODS_LAKE_FAULT": "lost:commit:2;lost:commit:5"})
     world.judge("expired snapshots", expired)
+
+
+# ---- what is old goes ------------------------------------------------------------------------------
+
+OFTEN = {"small_files": 4, "deleted_percent": 5, "checkpoint_every": 1, "lease": "0s", "busy_percent": 100}
+KILLED = size("LAKE_AGED", 2, 20)
+
+
+class Appended(threading.Thread):
+    """Rows that the format's own library appends while a block runs."""
+
+    def __init__(self, world):
+        super().__init__(daemon=True)
+        self.world, self.rows, self.slowest_s, self.failed, self.over = world, [], 0, None, threading.Event()
+
+    def once(self):
+        each = row(1000 + len(self.rows), len(self.rows))
+        if self.world.foreign("append", rows=[each]):
+            self.rows.append(each)
+
+    def run(self):
+        while not self.over.wait(0.1) and not self.failed:
+            begun = time.monotonic()
+            try:
+                self.once()
+            except AssertionError as error:
+                self.failed = error
+            self.slowest_s = max(self.slowest_s, time.monotonic() - begun)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
+
+
+def deleted(log):
+    """How often files went by a vacuum, and versions by their age."""
+    return [sum(int(count) > 0 for count in re.findall(form, log))
+            for form in (r'"vacuumed":\{[^}]*"files":(\d+)', r'"expired":(\d+)')]
+
+
+def aged(world, kafka, kept_ms):
+    """All that is written under load, while what is older than this goes at each turn and the daemon is killed; and how
+    often it went. None: a commit of others took so long that its files may have gone, as they do when that is more than
+    `vacuum`."""
+    kafka.create(world.table.topic, 1)
+    world.write(world.sink, world.settings, 20, kafka=True, kafka_properties={
+        "session.timeout.ms": "1000", "heartbeat.interval.ms": "200"})
+    counts = [0, 0]
+    daemon = world.sink.daemon(env={"ODS_LAKE_KEPT_MS": str(kept_ms)})
+    kafka.produce(world.more(20))
+    daemon.await_that(lambda: daemon.metric("ods_sink_lake_commits_total") == 2, what="the tables are there")
+    others = Appended(world)
+    others.once()  # loads the library, while nothing is maintained
+    with others:
+        for _ in range(KILLED):
+            while not all(deleted(daemon.log())):
+                kafka.produce(world.more(10))
+                assert not others.failed or others.slowest_s * 2000 > kept_ms, others.failed
+            time.sleep(world.choose.random() / 5)
+            daemon.kill()
+            counts = [sum(each) for each in zip(counts, deleted(daemon.log()))]
+            daemon = world.sink.daemon(env={"ODS_LAKE_KEPT_MS": str(kept_ms)})
+    if others.slowest_s * 2000 > kept_ms:
+        daemon.kill()
+        return None
+    assert others.rows[1:]
+    world.state |= {each["id"]: each for each in others.rows}
+    # By the last commit all goes but what is now; of the others' rows the keys are known.
+    daemon.stop()
+    daemon = world.sink.daemon(env={"ODS_LAKE_KEPT_MS": "0"})
+    last = [row(each["id"], 7) for each in others.rows]
+    kafka.produce(made := [world.table.update(None, each) for each in last])
+    world.sent += made
+    world.state |= {each["id"]: each for each in last}
+    daemon.await_that(lambda: len(world.sent) in [
+        part["applied"] for lane in json.loads(daemon.get("/status")[1] or '{"lanes": []}')["lanes"]
+        for part in lane["partitions"]])
+    daemon.stop()
+    return counts
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_old_goes_under_load(world, kafka, kind):
+    """A daemon that puts together, expires and vacuums after each commit is killed, while the format's own library
+    appends: what a version names that is left stays, and all else goes."""
+    for kept_ms in (1500, 8000, 60000):
+        found = world.anew(f"k{kept_ms}").at(kind, maintenance=OFTEN | ({"keep_for": "0s"} if kind == "iceberg" else {}))
+        counts = aged(found, kafka, kept_ms)
+        if counts:
+            break
+    else:
+        pytest.fail("a commit of one row takes half a minute here")
+    found.judge("expired and vacuumed", KILLED, least=KILLED)
+    for name in ("items", "items_cdc"):
+        place = found.folder / "lake" / found.space / name
+        named = {str(Path(file).relative_to(place)) for file in found.reader.ask("files", place)}
+        there = {str(path.relative_to(place)) for path in place.rglob("*.parquet")
+                 if not str(path.relative_to(place)).startswith(("_delta_log", "_change_data"))}
+        if kind == "delta":
+            assert there == named
+            versions = sorted(int(path.stem) for path in (place / "_delta_log").glob("?" * 20 + ".json"))
+            assert versions[0] > 0 and len(versions) < 10, "the log was expired"
+            continue
+        described = found.reader.ask("iceberg_described", place)
+        assert named <= there and len(there) == len(named) + described["deletes"]
+        assert len(described["snapshots"]) == 1, "all others were expired"
