@@ -300,6 +300,10 @@ struct sink_ops {
      * be done even then. Takes no longer than a batch. NULL: nothing is to be done. */
     void (*rest)(struct sink *sink);
 
+    /* For `check`: does this machine have what it takes to write to the target, a library that is
+     * loaded when it is needed? ODS_OK, or an error that says what is missing and how it is got.
+     * Asks no server. NULL: there is nothing to look for. */
+    enum ods_status (*lacks)(const struct sink_config *config, struct error *error);
     /* For `check --connect`: looks at rights, tables and version, and changes nothing. Each finding
      * is passed to `report`, without the pipeline's name. NULL: there is nothing to look at. */
     enum ods_status (*check)(struct sink *sink, void (*report)(void *context, const char *line),

@@ -205,6 +205,7 @@ static void print_memory(const struct settings *settings)
 struct promise {
     const char *guarantee;
     char provided[512]; /* "": nothing has to be */
+    struct error lacks; /* without a text: nothing is missing on this machine */
 };
 
 static struct promise promise_of(const struct settings *settings,
@@ -217,6 +218,9 @@ static struct promise promise_of(const struct settings *settings,
     const char *first = source->provided, *second = deliveries ? sink->identities : NULL;
     struct promise promise = {
         .guarantee = guarantee_text(sink, sink_guarantee(sink, &config), deliveries)};
+    error_init(&promise.lacks);
+    if (sink->lacks)
+        sink->lacks(&config, &promise.lacks);
     snprintf(promise.provided, sizeof promise.provided, "%s%s%s", first ? first : "",
              first && second ? ", and that " : "", second ? second : "");
     return promise;
@@ -231,6 +235,9 @@ static void print_guarantees(const struct settings *settings)
         const struct promise promise = promise_of(settings, pipeline);
         printf("# %s to %s: %s%s%s\n", pipeline->name, target->name, promise.guarantee,
                *promise.provided ? "; provided that " : "", promise.provided);
+        if (*promise.lacks.text)
+            terminal_line(stderr, "warning: %s to %s: %s", pipeline->name, target->name,
+                          promise.lacks.text);
     }
 }
 
@@ -242,10 +249,12 @@ static json_t *describe_pipelines(const struct settings *settings)
         const struct target_settings *target = settings_target(settings, pipeline->target);
         const struct promise promise = promise_of(settings, pipeline);
         json_array_append_new(
-            list, json_pack("{s:o, s:o, s:I, s:s, s:o}", "name", cli_json(pipeline->name), "target",
-                            cli_json(target->name), "lanes", (json_int_t) pipeline->lanes,
+            list, json_pack("{s:o, s:o, s:I, s:s, s:o, s:o}", "name", cli_json(pipeline->name),
+                            "target", cli_json(target->name), "lanes", (json_int_t) pipeline->lanes,
                             "guarantee", promise.guarantee, "provided",
-                            *promise.provided ? json_string(promise.provided) : json_null()));
+                            *promise.provided ? json_string(promise.provided) : json_null(),
+                            "lacks",
+                            *promise.lacks.text ? cli_json(promise.lacks.text) : json_null()));
     }
     return list;
 }

@@ -93,7 +93,12 @@ def test_no_engine(sink, tmp_path):
     table = Table()
     sink.write(pipeline(table), targets=[{"name": "ods", "type": "delta", "location": str(tmp_path / "lake"),
                                           "library": str(tmp_path / "none.so")}])
-    assert "exactly once" in sink.check().stdout
+    found = sink.check()
+    assert "exactly once" in found.stdout
+    told = json.loads(sink.check("--json").stdout)["pipelines"][0]["lacks"]
+    assert f"warning: items to ods: {told}\n" in found.stderr
+    for part in ("the lake engine can't be loaded", "none.so", "scripts/lake-build", "Rust 1.95", "trixie-backports"):
+        assert part in told
     said = sink.run("replay", "-c", sink.conf, sink.file_of([table.create(row(1))]), expect=Exit.TARGET).stderr
     assert "the lake engine can't be loaded" in said and "none.so" in said and "scripts/lake-build" in said
     assert not (tmp_path / "lake").exists()

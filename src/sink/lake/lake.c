@@ -94,6 +94,14 @@ static enum ods_status iceberg_open(struct sink **sink, const struct sink_config
     return open_as(&iceberg_sink, sink, config, error);
 }
 
+/* Loaded, since one that is of another version is as good as none. */
+static enum ods_status lake_lacks(const struct sink_config *config, struct error *error)
+{
+    const struct lake_settings *settings = config->settings;
+    struct lake_engine engine = {0};
+    return lake_engine_load(&engine, settings->library, error);
+}
+
 static enum ods_status lake_sink_connect(struct sink *sink, struct error *error)
 {
     struct lake_sink *lake = from_sink(sink);
@@ -294,6 +302,7 @@ static void lake_sink_clear_interrupt(struct sink *sink)
     .apply = lake_sink_apply, .rest = lake_sink_rest, .name_table = lake_name_table,               \
     .name_history = lake_name_history,                                                             \
     .forget = lake_sink_forget, .erase = lake_sink_erase, .check = lake_sink_check,                \
+    .lacks = lake_lacks,                                                                           \
     .numbers = lake_number_rows, .tell = lake_sink_tell,                                           \
     .interrupt = lake_sink_interrupt, .clear_interrupt = lake_sink_clear_interrupt,                \
     .close = lake_sink_close
