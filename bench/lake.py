@@ -187,7 +187,8 @@ class Bench:
             figures = daemon.run(sustained=False)
         finally:
             peak = daemon.stop()
-        wrong = self.helper.ask("events", kind=kind, path=self.table(kind, "customers_cdc"), events=topic.events)
+        wrong = self.helper.ask("events", kind=kind, path=self.table(kind, "customers_cdc"), brokers=self.kafka.brokers,
+                                topic=topic.name, records=topic.records)
         self.say("history", kind, "ods-sink", **figures, peak_mb=peak, wrong=wrong)
         if self.options.peer:
             self.say("history", kind, self.options.words[kind]["history"], **self.helper.ask(

@@ -55,11 +55,22 @@ def source(kind, path):
     return f"iceberg_scan('{catalog.load_table(name).metadata_location}')"
 
 
-def events(kind, path, events):
-    """How many of the events are not there once."""
-    count, distinct = connect(kind).execute(
-        f'select count(*), count(distinct ("partition", "offset")) from {source(kind, path)}').fetchone()
-    return abs(count - events) + abs(distinct - events)
+DIFFERENCES = """select (select count(*) from (select * from wanted except select * from seen))
+    + (select count(*) from (select * from seen except select * from wanted))
+    + (select abs((select count(*) from seen) - (select count(*) from wanted)))"""
+
+
+def events(kind, path, brokers, topic, records):
+    """How many of the topic's changes are not in the history once, with their values, and what else is there. What they
+    are Python's own decoder says."""
+    database = connect(kind)
+    columns = f"""op, "partition", "offset", {', '.join(f"{name}::varchar as {name}" for name in NAMES)}"""
+    database.execute(f"create table seen as select {columns} from {source(kind, path)}")
+    database.execute("create table wanted as from seen limit 0")
+    for found in batches(brokers, topic, records):
+        sent = as_history(topic, found)  # noqa: F841: DuckDB reads it by its name
+        database.execute(f"insert into wanted select {columns} from sent")
+    return database.execute(DIFFERENCES).fetchone()[0]
 
 
 def differences(kind, path, reference):
@@ -77,9 +88,7 @@ def differences(kind, path, reference):
                      "epoch_ms(created_at)")} from reference""")
     database.execute(f"""create table seen as select {plain.format("date_of_birth", "created_at")}
         from {source(kind, path)}""")
-    return database.execute("""select (select count(*) from (select * from wanted except select * from seen))
-        + (select count(*) from (select * from seen except select * from wanted))
-        + (select abs((select count(*) from seen) - (select count(*) from wanted)))""").fetchone()[0]
+    return database.execute(DIFFERENCES).fetchone()[0]
 
 
 def whole(kind, path):
@@ -162,31 +171,37 @@ def spent():
     return used.ru_utime + used.ru_stime
 
 
+HISTORY = COLUMNS.append(pyarrow.field("op", pyarrow.string())).append(pyarrow.field("topic", pyarrow.string())) \
+    .append(pyarrow.field("partition", pyarrow.int32())).append(pyarrow.field("offset", pyarrow.int64()))
+
+
+def as_history(topic, found):
+    """Each change as a row; of a delete the one that went."""
+    changes = [(json.loads(message.value()), message) for message in found if message.value()]
+    return pyarrow.Table.from_arrays(
+        columns_of([change["after"] or change["before"] for change, _ in changes]) + [
+            pyarrow.array([change["op"] for change, _ in changes], pyarrow.string()),
+            pyarrow.array([topic] * len(changes), pyarrow.string()),
+            pyarrow.array([message.partition() for _, message in changes], pyarrow.int32()),
+            pyarrow.array([message.offset() for _, message in changes], pyarrow.int64())], schema=HISTORY)
+
+
 def append(kind, brokers, topic, records, path):
     """Each change as a row, from the first batch on."""
     shutil.rmtree(path, ignore_errors=True)
-    place = COLUMNS.append(pyarrow.field("op", pyarrow.string())).append(pyarrow.field("topic", pyarrow.string())) \
-        .append(pyarrow.field("partition", pyarrow.int32())).append(pyarrow.field("offset", pyarrow.int64()))
     made = None
     if kind == "iceberg":
         os.makedirs(path)
         catalog, name = catalog_of(f"{path}/db/customers")
         catalog.create_namespace("db")
-        made = catalog.create_table(name, place, properties={"write.parquet.compression-codec": "snappy"})
+        made = catalog.create_table(name, HISTORY, properties={"write.parquet.compression-codec": "snappy"})
     begun = cpu = None
     count = 0
     for found in batches(brokers, topic, records):
         if begun is None:
             begun, cpu = time.monotonic(), spent()
-        changes = [(json.loads(message.value()), message) for message in found if message.value()]
-        rows = [change["after"] or change["before"] for change, _ in changes]
-        table = pyarrow.Table.from_arrays(
-            columns_of(rows) + [
-                pyarrow.array([change["op"] for change, _ in changes], pyarrow.string()),
-                pyarrow.array([topic] * len(changes), pyarrow.string()),
-                pyarrow.array([message.partition() for _, message in changes], pyarrow.int32()),
-                pyarrow.array([message.offset() for _, message in changes], pyarrow.int64())], schema=place)
-        count += len(changes)
+        table = as_history(topic, found)
+        count += table.num_rows
         if made is not None:
             made.append(table)
         else:
