@@ -126,6 +126,7 @@ LAKE_FAULTS = {
     "foreign compaction": "files put together by delta-rs, meanwhile",
     "foreign overwrite": "all rows replaced by delta-rs or PyIceberg, meanwhile: of each row the last writer's counts",
     "a foreign writer": "rows appended by delta-rs or PyIceberg, meanwhile",
+    "expired and vacuumed": "`kill -9` of a daemon that expires and vacuums after each commit, while delta-rs or PyIceberg appends",
     "a zombie": "stands still before its commit while another process applies the same records and more",
     "killed while it is read": "`kill -9` of a daemon that brings the table's changes into PostgreSQL"}
 
