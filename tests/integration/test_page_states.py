@@ -134,6 +134,19 @@ def states():
     yield "tables", status([lane("shop", n, tables=500, **{**behind, "lag": 504}) for n in range(2)], tables=tables(500), tables_total=700)
 
 
+def asked():
+    """What the page's head says first of a pipeline that keeps up."""
+    shop = [lane("shop", 0)]
+    letter = note("1 record set aside", letter=True)
+    dropped = {"pipeline": "shop", "topic": "shop.store.orders", "partition": 0, "first": 3, "applied": 7,
+               "lost": 0, "retention_left_seconds": 7200}
+    verify = {"pipeline": "shop", "mode": "full", "running": False, "failure": "the source refuses", "next_at": None, "last": None}
+    yield "letters", status([lane("shop", 0, recent=[letter])]), "shop set records aside in the last 15 minutes"
+    yield "old letters", status([lane("shop", 0, recent=[{**letter, "last_at": time.time() - 1000}])]), "all pipelines keep up"
+    yield "retention", status(shop, retention=[dropped]), "shop.store.orders: Kafka may drop what was not read in 2 h"
+    yield "comparison", status(shop, verify=[verify]), "shop is not compared with its source: the source refuses"
+
+
 def course(hill):
     return [round(1800 + 700 * math.sin(n / 40) + 90 * math.sin(n * 1.7), 1) if hill else 0.0 for n in range(360)]
 
@@ -188,6 +201,20 @@ def measured_of(drawn):
 
 def assert_fine(measured):
     assert measured["found"] == [] and measured["right"] > 20 and measured["wide"] <= 0, measured
+
+
+def test_head(played):
+    packages()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        page = launch(playwright).new_page(locale="en-US")
+        for name, said, head in asked():
+            jsonschema.validate(said, SCHEMA)
+            played.pages["/status"] = json.dumps(said)
+            page.goto(f"http://127.0.0.1:{played.server_port}/")
+            page.locator("#overall .state").wait_for()
+            assert head in page.locator("#overall").inner_text(), name
 
 
 @pytest.mark.parametrize("name, said", list(states()), ids=[name for name, _ in states()])
