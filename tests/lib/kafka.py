@@ -48,11 +48,13 @@ class Kafka:
     def topics(self):
         return set(self._admin.list_topics(timeout=20).topics)
 
+    def partition_count(self, topic):
+        return len(self._admin.list_topics(topic, timeout=20).topics[topic].partitions)
+
     def add_partitions(self, topic, partitions):
         """Until there are so many; and wait until who asks is told of them."""
         self._admin.create_partitions([NewPartitions(topic, partitions)])[topic].result(30)
-        wait_for(lambda: len(self._admin.list_topics(topic, timeout=20).topics[topic].partitions)
-                 == partitions, what="the new partitions")
+        wait_for(lambda: self.partition_count(topic) == partitions, what="the new partitions")
         self._producer = self._make_producer()  # the one that is there knows of the old ones
 
     def alter(self, topic, **config):

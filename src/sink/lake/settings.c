@@ -124,7 +124,7 @@ static const struct setting rows[] = {
             "should agree to within this. 0: each of them does."},
     {"maintenance.small_files", SETTING_INT, AT(small_files), "16", .min = 2, .max = 100000,
      .doc = "So many small files of one partition are put together after a commit; those of all "
-            "partitions when it is the table's turn (maintenance.every) and it has so many in all."},
+            "partitions when the table has its turn (maintenance.every) and so many in all."},
     {"maintenance.small_bytes", SETTING_BYTES, AT(small_bytes), "33554432", .min = 1024,
      .max = 1024 * MIB,
      .doc = "A file below this size is small; at most half of target_file_bytes."},

@@ -85,7 +85,7 @@ static int64_t offset_in(rd_kafka_topic_partition_list_t *list, const struct kaf
     return found && !found->err && found->offset >= 0 ? found->offset : -1;
 }
 
-/* A partition that was just made, or whose leader has changed, is known to its leader in a moment. */
+/* A partition that was just made, or whose leader is another now, is known to it in a moment. */
 static bool is_passing(rd_kafka_resp_err_t code)
 {
     return code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
