@@ -1041,7 +1041,30 @@ create or replace function ods_sink.freshen(
     consumer_group_ text, topics text[], partitions integer[], offsets_ bigint[],
     connectors text[], times timestamp with time zone[])
 returns table (connector text, beat_at timestamp with time zone) language plpgsql as $body$
+declare
+    names text[];
+    beats timestamp with time zone[];
 begin
+    -- A connector that is behind its source sends heartbeats all the same. As long as what it sends is
+    -- old, the newest of that is what it has come to, also by a heartbeat that was known before.
+    with known as (
+        select substr(o.topic, length('__debezium-heartbeat.') + 1) as name_,
+               max(o.complete_to) as time_, max(o.updated_at) - max(o.complete_to) as age
+          from ods_sink.offsets o
+         where o.consumer_group = consumer_group_ and o.complete_to is not null
+           and starts_with(o.topic, '__debezium-heartbeat.') group by 1),
+    come_to as (
+        select k.name_, least(k.time_, (
+                   select case when max(o.updated_at) - max(o.complete_to) > k.age + interval '10 seconds'
+                               then max(o.complete_to) end
+                     from ods_sink.offsets o
+                    where o.consumer_group = consumer_group_ and starts_with(o.topic, k.name_ || '.')
+                      and o.updated_at > clock_timestamp() - interval '1 minute')) as time_
+          from known k)
+    select array_agg(c.name_), array_agg(c.time_) into names, beats from come_to c;
+    times := array(select least(t.time_, b.time_)
+                     from unnest(connectors, times) with ordinality as t (name_, time_, n)
+                     left join unnest(names, beats) as b (name_, time_) using (name_) order by t.n);
     insert into ods_sink.silent_partitions as s (consumer_group, topic, partition)
     select consumer_group_, b.topic, b.partition
       from unnest(topics, partitions, offsets_) as b (topic, partition, offset_)
@@ -1075,22 +1098,7 @@ begin
              group by d.topic, d.partition, d.offset_) b
      where s.consumer_group = consumer_group_ and s.topic = b.topic and s.partition = b.partition
        and b.offset_ >= 0 and (s.complete_to is null or s.complete_to < b.time_);
-    -- A connector that is behind its source sends heartbeats all the same. As long as what it sends is
-    -- old, the newest of that is what it has come to.
-    return query
-    with beats as (
-        select substr(o.topic, length('__debezium-heartbeat.') + 1) as name_,
-               max(o.complete_to) as time_, max(o.updated_at) - max(o.complete_to) as age
-          from ods_sink.offsets o
-         where o.consumer_group = consumer_group_ and o.complete_to is not null
-           and starts_with(o.topic, '__debezium-heartbeat.') group by 1)
-    select h.name_, least(h.time_, (
-               select case when max(o.updated_at) - max(o.complete_to) > h.age + interval '10 seconds'
-                           then max(o.complete_to) end
-                 from ods_sink.offsets o
-                where o.consumer_group = consumer_group_ and starts_with(o.topic, h.name_ || '.')
-                  and o.updated_at > clock_timestamp() - interval '1 minute'))
-      from beats h;
+    return query select * from unnest(names, beats);
 end
 $body$;
 

@@ -109,6 +109,32 @@ def test_a_connector_that_is_behind(sink, database, kafka, table, prefix):
     daemon.stop()
 
 
+def test_rows_that_come_between_two_looks_tell_that_their_connector_is_behind(sink, database, table, prefix):
+    """Its heartbeat was known before any of its rows."""
+    sink.write(pipeline(table), database=database)
+    sink.replay([table.create(row(1))])
+    group, item = "of this test", f"{prefix}.shop.items"
+    now, hour_ago = now_ms(), now_ms() - 3600_000
+
+    def store(topic, ms):
+        database.execute("insert into ods_sink.offsets (consumer_group, topic, partition, next_offset, updated_at, "
+                         "complete_to) values (%s, %s, 0, 1, now(), to_timestamp(%s / 1000.0))", group, topic, ms)
+
+    def look(offsets, *beats):
+        return database.execute(
+            "select connector, round(extract(epoch from beat_at) * 1000)::bigint from ods_sink.freshen(%s, array[%s], "
+            "array[0], array[%s]::bigint[], %s::text[], array(select to_timestamp(ms / 1000.0) from "
+            "unnest(%s::bigint[]) ms))", group, item, offsets, [name for name, _ in beats], [ms for _, ms in beats])
+
+    store(f"__debezium-heartbeat.{prefix}", now)
+    beats = look(-1)
+    assert beats == [(prefix, now)]
+    store(item, hour_ago)
+    assert look(1, *beats) == [(prefix, hour_ago)]
+    assert database.value("select round(extract(epoch from complete_to) * 1000)::bigint from ods_sink.offsets "
+                          "where consumer_group = %s and topic = %s", group, item) == hour_ago
+
+
 def test_an_older_schema_is_upgraded(sink, database, table):
     """Offsets of a version that kept neither the time nor the cluster; the functions by which earlier
     versions move them stay."""
