@@ -19,6 +19,7 @@ from lib.sink import free_port
 from lib.waiting import wait_for
 
 EXAMPLES = ROOT / "examples"
+MIGRATE = (ROOT / "docs" / "migrate.md").read_text(encoding="utf-8")
 FINANCE = ("customers", "credit_applications", "vehicle_ownership")
 pytestmark = pytest.mark.timeout(900)
 
@@ -122,7 +123,7 @@ def connector(stack):
 
 def commands_of_scripts():
     """What docs/migrate.md puts in the place of each script; without a terminal setup is told --yes."""
-    table = (ROOT / "docs" / "migrate.md").read_text().partition("| script | command |")[2].partition("\n\n")[0]
+    table = MIGRATE.partition("| script | command |")[2].partition("\n\n")[0]
     commands = [line.split("|")[2].strip().strip("`").split("`")[0] for line in table.splitlines()[2:]]
     assert len(commands) >= 10 and commands[0].startswith("ods-sink run")
     return [f"{command} --yes" if " setup " in command else command for command in commands[1:]]
@@ -153,9 +154,17 @@ def test_mks_finance(shell, connect, kafka, source, connector):
         if " reset " not in command:
             example.run(command)
     example.end()
-    for command in commands:
-        if " reset " in command:
-            assert "mks_finance" in example.run(command)
+    view = re.search(r"create view .*?;", MIGRATE, re.S)[0].replace("reporting.customers", "of_before").replace("ods_new.", "")
+    database.execute(view)
+    assert database.execute('select customer_id, "_PEERDB_IS_DELETED", "_PEERDB_SYNCED_AT" is null from of_before '
+                            "order by 1") == [(1, False, False), (2, False, False)]
+    database.execute("drop view of_before")
+    reset, = (command for command in commands if " reset " in command)
+    assert "mks_finance" in example.run(reset)
+    assert database.count("customers") == 2
+    example.run(reset.replace("--dry-run", "--yes"))
+    assert not database.exists("customers") or not database.count("customers")
+    assert not database.count("ods_sink.offsets")
 
 
 def test_postgres(shell, postgres_source, kafka, connector):
