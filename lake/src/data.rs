@@ -40,7 +40,7 @@ const PAGE_ROWS: usize = 20_000;
 const GROUP_ROWS: usize = 262_144;
 /// Files whose groups have at least so many rows on average are put together as they stand, group by group: readers
 /// gain nothing by larger ones that would be worth decoding and encoding all of it.
-const GROUP_LEAST: i64 = 8_192;
+pub const GROUP_LEAST: u64 = 8_192;
 /// Only files that were written by this engine are taken as they stand.
 const CREATOR: &str = "ods-sink ";
 /// So many rows tell whether a column's values repeat, or fewer where they are large.
@@ -207,7 +207,7 @@ impl<'a> Writer<'a> {
         let codec = discriminant(&self.compression);
         let fits = file.created_by().is_some_and(|by| by.starts_with(CREATOR))
             && file.schema_descr().root_schema().get_fields() == columns.root_schema().get_fields()
-            && file.num_rows() >= GROUP_LEAST * groups.len() as i64
+            && file.num_rows() as u64 >= GROUP_LEAST * groups.len() as u64
             && groups.iter().flat_map(|g| g.columns()).all(|c| codec == discriminant(&c.compression()));
         Ok(fits.then_some(Whole { input, meta }))
     }

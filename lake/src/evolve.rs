@@ -175,7 +175,12 @@ impl Table {
                 let f = self.state.file(n)?;
                 values = f.add.values.clone();
                 let plain = fill.is_none() && self.set.sort.is_empty() && f.gone_rows() == 0;
-                if plain && let Some(whole) = w.whole(&f.add.file()?)? {
+                // What is too small for that is not read twice.
+                let large = f.add.rows().is_some_and(|rows| rows >= data::GROUP_LEAST);
+                if plain
+                    && large
+                    && let Some(whole) = w.whole(&f.add.file()?)?
+                {
                     w.push_whole(&whole)?;
                     continue;
                 }
