@@ -46,7 +46,7 @@ add_custom_command(
   COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts/sbom --version ${PROJECT_VERSION} ${ODS_SBOM_BUNDLED}
           "$<$<TARGET_EXISTS:ods_lake>:--crates;${CMAKE_CURRENT_SOURCE_DIR}/lake>"
           --output ${ODS_PACKED}/ods-sink.spdx.json $<TARGET_FILE:ods-sink> $<TARGET_FILE:ods-generate>
-  DEPENDS ods-sink ods-generate $<$<TARGET_EXISTS:ods_lake>:ods_lake> scripts/sbom ${ODS_PACKED}/changelog.gz
+  DEPENDS ods-sink ods-generate $<$<TARGET_EXISTS:ods_lake>:ods_lake> lake/Cargo.lock scripts/sbom ${ODS_PACKED}/changelog.gz
   COMMAND_EXPAND_LISTS)
 add_custom_target(packed ALL DEPENDS ${ODS_PACKED}/changelog.gz ${ODS_PACKED}/ods-sink.spdx.json)
 install(FILES ${ODS_PACKED}/changelog.gz ${ODS_PACKED}/ods-sink.spdx.json
