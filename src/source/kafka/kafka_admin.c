@@ -4,15 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/time.h"
 #include "source/kafka/kafka_asker.h"
 #include "source/kafka/kafka_fault.h"
 
 #define AT_ONCE 64 /* partitions read from at a time: each may bring an answer's worth */
-
-static const struct timespec AGAIN = {.tv_nsec = 100000000};
 
 struct kafka_admin {
     struct kafka_asker asker;
@@ -85,42 +82,18 @@ static int64_t offset_in(rd_kafka_topic_partition_list_t *list, const struct kaf
     return found && !found->err && found->offset >= 0 ? found->offset : -1;
 }
 
-/* A partition that was just made, or whose leader is another now, is known to it in a moment. */
-static bool is_passing(rd_kafka_resp_err_t code)
-{
-    return code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
-           code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
-}
-
-/* One question a broker, in place of one a partition; asked again while its answer is passing.
- * *list is to be destroyed. */
-static rd_kafka_resp_err_t find_offsets(const struct kafka_admin *admin,
-                                        const struct kafka_extent *extents, size_t count,
-                                        int64_t offset, rd_kafka_topic_partition_list_t **list)
-{
-    int64_t until_us = time_monotonic_us() + admin->asker.answer_ms * INT64_C(1000);
-    for (;;) {
-        *list = list_of(extents, count, offset);
-        rd_kafka_resp_err_t code =
-            rd_kafka_offsets_for_times(admin->asker.rk, *list, admin->asker.answer_ms);
-        if (!is_passing(code) || time_monotonic_us() >= until_us)
-            return code;
-        rd_kafka_topic_partition_list_destroy(*list);
-        nanosleep(&AGAIN, NULL);
-    }
-}
-
 enum ods_status kafka_admin_extents(struct kafka_admin *admin, struct kafka_extent *extents,
                                     size_t count, struct error *error)
 {
     if (!count)
         return ODS_OK;
-    rd_kafka_topic_partition_list_t *lows, *highs = NULL;
+    rd_kafka_topic_partition_list_t *lows = list_of(extents, count, RD_KAFKA_OFFSET_BEGINNING);
+    rd_kafka_topic_partition_list_t *highs = list_of(extents, count, RD_KAFKA_OFFSET_END);
     rd_kafka_topic_partition_list_t *committed = list_of(extents, count, RD_KAFKA_OFFSET_INVALID);
-    rd_kafka_resp_err_t code =
-        find_offsets(admin, extents, count, RD_KAFKA_OFFSET_BEGINNING, &lows);
+    /* One question a broker, in place of two a partition. */
+    rd_kafka_resp_err_t code = kafka_asker_offsets(&admin->asker, lows);
     if (!code)
-        code = find_offsets(admin, extents, count, RD_KAFKA_OFFSET_END, &highs);
+        code = kafka_asker_offsets(&admin->asker, highs);
     if (!code)
         code = rd_kafka_committed(admin->asker.rk, committed, admin->asker.answer_ms);
     for (size_t i = 0; !code && i < count; i++) {
@@ -129,8 +102,7 @@ enum ods_status kafka_admin_extents(struct kafka_admin *admin, struct kafka_exte
         extents[i].committed = offset_in(committed, &extents[i]);
     }
     rd_kafka_topic_partition_list_destroy(lows);
-    if (highs)
-        rd_kafka_topic_partition_list_destroy(highs);
+    rd_kafka_topic_partition_list_destroy(highs);
     rd_kafka_topic_partition_list_destroy(committed);
     return code ? unanswered(admin, "where do partitions begin and end", rd_kafka_err2str(code),
                              error)

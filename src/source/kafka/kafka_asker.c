@@ -1,9 +1,13 @@
 /* See kafka_asker.h. */
 #include "source/kafka/kafka_asker.h"
 
+#include <unistd.h>
+
+#include "core/time.h"
 #include "source/kafka/kafka_conf.h"
 
 #define ANSWER_MS 10000
+#define AGAIN_US  100000
 
 enum ods_status kafka_asker_init(struct kafka_asker *asker, const struct settings *settings,
                                  const char *group, const char *const *defaults,
@@ -70,4 +74,33 @@ enum ods_status kafka_asker_topics(const struct kafka_asker *asker,
         *brokers = metadata->broker_cnt;
     rd_kafka_metadata_destroy(metadata);
     return ODS_OK;
+}
+
+/* A partition that was just made, or whose leader is another now, is known to it in a moment. Also
+ * of one partition among others it is the code of the call. */
+static bool is_passing(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+           code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+}
+
+rd_kafka_resp_err_t kafka_asker_offsets(const struct kafka_asker *asker,
+                                        rd_kafka_topic_partition_list_t *list)
+{
+    int64_t until_us = time_monotonic_us() + asker->answer_ms * INT64_C(1000);
+    rd_kafka_topic_partition_list_t *asked = rd_kafka_topic_partition_list_copy(list);
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(asker->rk, list, asker->answer_ms);
+    while (is_passing(code) && time_monotonic_us() < until_us) {
+        usleep(AGAIN_US);
+        for (int i = 0; i < asked->cnt; i++) {
+            const rd_kafka_topic_partition_t *one = &asked->elems[i];
+            rd_kafka_topic_partition_t *again =
+                rd_kafka_topic_partition_list_find(list, one->topic, one->partition);
+            again->offset = one->offset;
+            again->err = RD_KAFKA_RESP_ERR_NO_ERROR;
+        }
+        code = rd_kafka_offsets_for_times(asker->rk, list, asker->answer_ms);
+    }
+    rd_kafka_topic_partition_list_destroy(asked);
+    return code;
 }

@@ -31,4 +31,9 @@ enum ods_status kafka_asker_topics(const struct kafka_asker *asker,
                                                 int32_t partitions),
                                    void *context, int *brokers, struct error *error);
 
+/* rd_kafka_offsets_for_times(), asked again, for as long as an answer may take, while the leader of
+ * a partition is being chosen. Errors of single partitions that stay are left in the list. */
+rd_kafka_resp_err_t kafka_asker_offsets(const struct kafka_asker *asker,
+                                        rd_kafka_topic_partition_list_t *list);
+
 #endif

@@ -125,8 +125,7 @@ enum ods_status kafka_tool_offset_at(struct kafka_tool *tool, const char *topic,
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_t *asked = rd_kafka_topic_partition_list_add(list, topic, partition);
     asked->offset = time_ms;
-    rd_kafka_resp_err_t code =
-        rd_kafka_offsets_for_times(tool->asker.rk, list, tool->asker.answer_ms);
+    rd_kafka_resp_err_t code = kafka_asker_offsets(&tool->asker, list);
     if (!code)
         code = asked->err;
     *offset = asked->offset < 0 ? -1 : asked->offset;
