@@ -16,7 +16,9 @@ use parquet::arrow::arrow_writer::{
 use parquet::arrow::{ArrowSchemaConverter, ProjectionMask};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::column::writer::ColumnCloseResult;
-use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader,
+};
 use parquet::file::properties::WriterProperties;
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::SerializedFileWriter;
@@ -40,7 +42,7 @@ const PAGE_ROWS: usize = 20_000;
 const GROUP_ROWS: usize = 262_144;
 /// Files whose groups have at least so many rows on average are put together as they stand, group by group: readers
 /// gain nothing by larger ones that would be worth decoding and encoding all of it.
-pub const GROUP_LEAST: u64 = 8_192;
+const GROUP_LEAST: u64 = 8_192;
 /// Only files that were written by this engine are taken as they stand.
 const CREATOR: &str = "ods-sink ";
 /// So many rows tell whether a column's values repeat, or fewer where they are large.
@@ -157,7 +159,6 @@ impl<'a> Writer<'a> {
     fn properties(&self, first: Option<&RecordBatch>) -> Result<WriterProperties> {
         let mut properties = WriterProperties::builder()
             .set_compression(self.compression)
-            .set_max_row_group_row_count(Some(GROUP_ROWS))
             .set_data_page_row_count_limit(PAGE_ROWS)
             .set_created_by(format!("{CREATOR}{}", env!("CARGO_PKG_VERSION")));
         let Some(first) = first else { return Ok(properties.build()) };
@@ -195,11 +196,12 @@ impl<'a> Writer<'a> {
     }
 
     /// A file of the store, if it can be put into this writer's as it stands: of the same columns, as this engine writes
-    /// them, and in groups that are large enough.
-    pub fn whole(&self, name: &str) -> Result<Option<Whole>> {
-        let input = self.store.open(name)?;
+    /// them, and in groups that are large enough. Else what was opened is given back.
+    pub fn whole(&self, name: &str, input: Input) -> Result<std::result::Result<Whole, Input>> {
         let about = |e: parquet::errors::ParquetError| Fail::from(e).about(format!("{}/{name}", self.store.place()));
-        let reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
+        let reader = ParquetMetaDataReader::new()
+            .with_page_index_policy(PageIndexPolicy::Optional)
+            .with_metadata_options(Some(ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false)));
         let meta = reader.parse_and_finish(&input).map_err(about)?;
         let (file, groups) = (meta.file_metadata(), meta.row_groups());
         let columns = ArrowSchemaConverter::new().convert(&self.schema)?;
@@ -209,7 +211,7 @@ impl<'a> Writer<'a> {
             && file.schema_descr().root_schema().get_fields() == columns.root_schema().get_fields()
             && file.num_rows() as u64 >= GROUP_LEAST * groups.len() as u64
             && groups.iter().flat_map(|g| g.columns()).all(|c| codec == discriminant(&c.compression()));
-        Ok(fits.then_some(Whole { input, meta }))
+        Ok(if fits { Ok(Whole { input, meta }) } else { Err(input) })
     }
 
     pub fn push_whole(&mut self, whole: &Whole) -> Result<()> {
@@ -399,12 +401,19 @@ impl Rows {
         wanted: &Wanted,
         selection: Option<RowSelection>,
     ) -> Result<Rows> {
-        let input = store.open(name)?;
-        let policy = if selection.is_some() {
-            parquet::file::metadata::PageIndexPolicy::Optional
-        } else {
-            parquet::file::metadata::PageIndexPolicy::Skip
-        };
+        Rows::read(store, name, store.open(name)?, values, wanted, selection)
+    }
+
+    /// The same of a file that was opened.
+    pub fn read(
+        store: &dyn Store,
+        name: &str,
+        input: Input,
+        values: &Map<String, Value>,
+        wanted: &Wanted,
+        selection: Option<RowSelection>,
+    ) -> Result<Rows> {
+        let policy = if selection.is_some() { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_page_index_policy(policy);
         let about = |e: parquet::errors::ParquetError| Fail::from(e).about(format!("{}/{name}", store.place()));
         let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(input, options).map_err(about)?;
@@ -517,6 +526,7 @@ mod tests {
     use super::*;
     use crate::tests::Folder;
     use arrow_array::{Int64Array, StringArray};
+    use parquet::file::metadata::RowGroupMetaData;
 
     /// A dictionary has the value once, and so little of a file says what its rows take.
     #[test]
@@ -560,6 +570,10 @@ mod tests {
         writer.finish().unwrap().remove(0).name
     }
 
+    fn whole(writer: &Writer, name: &str) -> std::result::Result<Whole, Input> {
+        writer.whole(name, writer.store.open(name).unwrap()).unwrap()
+    }
+
     fn read(store: &dyn Store, name: &str, schema: &SchemaRef, rows: Option<&[u32]>) -> RecordBatch {
         let wanted = Wanted { columns: schema.clone() };
         let rows = Rows::open(store, name, &Map::new(), &wanted, rows.map(selection)).unwrap();
@@ -583,11 +597,11 @@ mod tests {
         let other = written(&store, &rows_of(&schema_of("w"), 0, 10_000, 9), "none");
         let mut writer = Writer::new(&store, "part-", schema.clone(), "none", 1 << 30);
         for name in [few, zipped, other] {
-            assert!(writer.whole(&name).unwrap().is_none(), "it is not as this writer writes");
+            assert!(whole(&writer, &name).is_err(), "it is not as this writer writes");
         }
         writer.push(&rows_of(&schema, 90_000, 5, 900)).unwrap();
         for name in &large {
-            let whole = writer.whole(name).unwrap().unwrap();
+            let whole = whole(&writer, name).ok().unwrap();
             writer.push_whole(&whole).unwrap();
         }
         writer.push(&rows_of(&schema, 90_005, 5, 900)).unwrap();
@@ -597,6 +611,8 @@ mod tests {
         assert_eq!(parquet::file::reader::Length::len(&file), *size as u64);
         let reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Required);
         let meta = reader.parse_and_finish(&file).unwrap();
+        let encodings = |g: &RowGroupMetaData| g.columns().iter().all(|c| c.page_encoding_stats_mask().is_some());
+        assert!(meta.row_groups().iter().all(encodings), "readers are told whether all pages have a dictionary");
         let groups: Vec<i64> = meta.row_groups().iter().map(|g| g.num_rows()).collect();
         assert_eq!(groups, [5, 10_000, 10_000, 5]);
         let stats: Value = serde_json::from_str(stats).unwrap();
@@ -621,7 +637,7 @@ mod tests {
         let name = written(&store, &rows_of(&schema, 0, 10_000, 1_200), "none");
         let files = || store.list("").unwrap().len();
         let mut writer = Writer::new(&store, "part-", schema.clone(), "none", 1 << 30);
-        let whole = writer.whole(&name).unwrap().unwrap();
+        let whole = whole(&writer, &name).ok().unwrap();
         writer.push_whole(&whole).unwrap();
         assert_eq!(files(), 2, "it is written piece by piece");
         drop(writer);

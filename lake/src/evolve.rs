@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Field, Schema, SchemaRef};
+use roaring::RoaringTreemap;
 use serde_json::{Map, Value, json};
 
 use crate::answer::{Fail, Result, fatal};
@@ -174,18 +175,20 @@ impl Table {
                 self.state.load_gone(&*self.store, n)?;
                 let f = self.state.file(n)?;
                 values = f.add.values.clone();
-                let plain = fill.is_none() && self.set.sort.is_empty() && f.gone_rows() == 0;
-                // What is too small for that is not read twice.
-                let large = f.add.rows().is_some_and(|rows| rows >= data::GROUP_LEAST);
-                if plain
-                    && large
-                    && let Some(whole) = w.whole(&f.add.file()?)?
+                let name = f.add.file()?;
+                let mut input = self.store.open(&name)?;
+                if fill.is_none() && self.set.sort.is_empty() && f.gone.as_deref().is_none_or(RoaringTreemap::is_empty)
                 {
-                    w.push_whole(&whole)?;
-                    continue;
+                    match w.whole(&name, input)? {
+                        Ok(whole) => {
+                            w.push_whole(&whole)?;
+                            continue;
+                        }
+                        Err(unfit) => input = unfit,
+                    }
                 }
                 let mut first = 0;
-                for batch in Rows::open(&*self.store, &f.add.file()?, &f.add.values, &wanted, None)? {
+                for batch in Rows::read(&*self.store, &name, input, &values, &wanted, None)? {
                     let batch = match fill {
                         Some(fill) => fill(n, first, batch?)?,
                         None => batch?,

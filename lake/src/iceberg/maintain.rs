@@ -30,6 +30,7 @@ impl Table {
     pub fn compact_iceberg(&mut self, chosen: &[u32], operation: &'static str, report: &mut Value) -> Result<()> {
         // Equality deletes of others cannot be folded in: their rows would come back.
         if self.ice()?.all(POSITIONS).any(|e| e.file.is_equality()) {
+            report["more"] = json!(false);
             return Ok(());
         }
         // Deletion vectors are one a file anyway.
@@ -58,9 +59,9 @@ impl Table {
         }
         let (mut rewritten, mut origins) = (HashSet::new(), HashMap::new());
         for n in chosen {
-            let add = &self.state.file(*n)?.add;
-            let e = entry(&add.file()?)?;
-            sources.insert(Value::Object(add.values.clone()).to_string(), e.clone());
+            let file = self.state.file(*n)?;
+            let e = entry(&file.add.file()?)?;
+            sources.insert(file.partition(), e.clone());
             change.data.push(next.deleted(e));
             rewritten.insert(e.file.path.clone());
             origins.insert(*n, Origin::of(e));

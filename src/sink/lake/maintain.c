@@ -7,6 +7,7 @@
  * read and written for nothing.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/time.h"
 #include "sink/lake/lake.h"
@@ -19,11 +20,13 @@
 #define BRIEF_US INT64_C(100000)
 
 /* For tests, which see files go in seconds: ODS_LAKE_KEPT_MS in the environment says how long
- * things are kept, less than any setting may. Files of a commit that takes longer are lost. */
+ * things are kept, less than any setting may. Files of a commit that takes longer are lost, so what
+ * is not a number as a whole says nothing. */
 static json_int_t kept_ms(int64_t set_ms)
 {
     const char *asked = getenv("ODS_LAKE_KEPT_MS");
-    return asked ? atoll(asked) : set_ms;
+    bool is_number = asked && *asked && !asked[strspn(asked, "0123456789")];
+    return is_number ? strtoll(asked, NULL, 10) : set_ms;
 }
 
 /* What is too old goes. */
@@ -53,11 +56,10 @@ static bool is_crowded(const struct lake_settings *settings, const json_t *stats
            deleted * 100 > rows * settings->deleted_percent;
 }
 
-static json_t *due(struct lake_table *table, const json_t *stats, bool its_turn)
+static json_t *due(struct lake_table *table, const json_t *stats, bool its_turn, bool of_all)
 {
     const struct lake_settings *settings = table->store->settings;
     json_t *parts = json_object();
-    bool of_all = its_turn || table->waits == WAITS_ALL;
     bool crowded = is_crowded(settings, stats, of_all);
     bool rests = time_monotonic_us() < table->store->rests_us;
     table->waits = !crowded || !rests ? WAITS_NOT : of_all ? WAITS_ALL : WAITS;
@@ -163,7 +165,8 @@ static void maintain(struct lake_table *table, bool its_turn, const struct apply
     const struct lake_engine *engine = &table->store->engine;
     const struct lake_settings *settings = table->store->settings;
     json_t *stats = lake_table_stats(table); /* also for the figures of who does not maintain */
-    json_t *parts = stats && settings->maintain ? due(table, stats, its_turn) : NULL;
+    bool of_all = its_turn || table->waits == WAITS_ALL;
+    json_t *parts = stats && settings->maintain ? due(table, stats, its_turn, of_all) : NULL;
     bool others = json_object_size(parts) && !has_lease(table);
     if (others)
         json_object_clear(parts);
@@ -173,12 +176,8 @@ static void maintain(struct lake_table *table, bool its_turn, const struct apply
     bool failed = request &&
                   engine->maintain(table->handle, request, &report, &text) != ODS_LAKE_OK;
     bool more = false, news = !failed && report && is_news(report, &more);
-    const json_t *compact = json_object_get(parts, "compact");
-    enum lake_waits waits = !more                             ? WAITS_NOT
-                            : lake_stat(compact, "files") > 2 ? WAITS
-                                                              : WAITS_ALL;
-    if (compact)
-        rest(table, begun_us, waits);
+    if (json_object_get(parts, "compact"))
+        rest(table, begun_us, !more ? WAITS_NOT : of_all ? WAITS_ALL : WAITS);
     if (failed)
         lake_table_tell(table, hooks, "maintenance: %s", text ? text : "it failed");
     else if (news)
