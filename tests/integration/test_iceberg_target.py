@@ -74,37 +74,41 @@ def test_looking_makes_nothing_and_tells_no_secret(lake):
 # ---- two processes -------------------------------------------------------------------------------
 
 def test_of_two_daemons_that_write_a_table_one_maintains_it(lake, kafka, prefix, tmp_path):
-    """The one that has its lease, until it stops: then the other."""
+    """The one that has its lease, until it stops: then the other, which gets no partition with that, so nothing
+    but its own look tells it."""
     table, other = Table(prefix=prefix), Setup(tmp_path / "other", lake.sink.binary, lake.sink.stack)
-    for setup in (lake.sink, other):
+    for setup, member in ((lake.sink, "first"), (other, "second")):
         setup.write(pipeline(table, defaults=HARD), kafka=True, lanes=1,
-                    targets=[lake.target(maintenance={"small_files": 4})])
+                    targets=[lake.target(maintenance={"small_files": 4})],
+                    kafka_properties={"group.instance.id": member, "session.timeout.ms": "60000"})
     other.conf.write_text(other.conf.read_text().replace(other.group, lake.sink.group))
     kafka.create(table.topic, 2)
-    daemons = [lake.sink.daemon(), other.daemon()]
 
     def partitions(daemon):
-        return [part for lane in json.loads(daemon.get("/status")[1] or '{"lanes": []}')["lanes"] for part in lane["partitions"]]
+        lanes = json.loads(daemon.get("/status")[1] or '{"lanes": []}')["lanes"]
+        return {part["partition"]: part["applied"] or 0 for lane in lanes for part in lane["partitions"]}
 
-    def more(first, last):
-        for number in range(first, last):
-            kafka.produce([table.create(row(2 * number + part), partition=part) for part in (0, 1)])
-            wait_for(lambda rows=2 * number + 2: sum(part["applied"] or 0 for daemon in daemons
-                                                     for part in partitions(daemon)) == rows, 60, "commits of their own")
+    def write(part, rows, daemon):
+        """Each row is a commit of its own."""
+        before = partitions(daemon)[part]
+        for number, applied in zip(rows, range(before + 1, before + 1 + len(rows))):
+            kafka.produce([table.create(row(number), partition=part)])
+            wait_for(lambda: partitions(daemon)[part] == applied, 60, "a commit of its own")
 
-    def maintains():
-        return ["compacted" in daemon.log() for daemon in daemons]
-
-    wait_for(lambda: [len(partitions(daemon)) for daemon in daemons] == [1, 1], 60, "one has a partition each")
-    more(0, 10)
-    wait_for(lambda: any(maintains()), 30, "files were put together")
-    assert sorted(maintains()) == [False, True]
-    daemons.pop(maintains().index(True)).stop()
-    wait_for(lambda: len(partitions(daemons[0])) == 2, 60, "it has both")
-    more(10, 20)
-    wait_for(lambda: all(maintains()), 30, "the other does it now")
-    daemons[0].stop()
-    assert len(lake.rows("id", table.name)) == 40
+    first = lake.sink.daemon()
+    wait_for(lambda: len(partitions(first)) == 2, 60, "the first has both partitions")
+    write(0, range(8), first)
+    wait_for(lambda: "compacted" in first.log(), 30, "files were put together")
+    second = other.daemon()
+    wait_for(lambda: [len(partitions(daemon)) for daemon in (first, second)] == [1, 1], 60, "each has a partition")
+    (part,) = partitions(second)
+    write(part, range(8, 14), second)
+    assert "compacted" not in second.log()
+    first.stop()
+    write(part, range(14, 22), second)
+    wait_for(lambda: "compacted" in second.log(), 30, "the other does it now")
+    second.stop()
+    assert len(lake.rows("id", table.name)) == 22
 
 
 # ---- rows ----------------------------------------------------------------------------------------

@@ -127,13 +127,29 @@ static bool can_lease(const struct lake_store *store)
     return control && control->handle && control->offsets && !*control->pending;
 }
 
+/* Whose lease is another's reads it anew: it may have been given back. */
+static void look_again(struct lake_table *table, int64_t now_us)
+{
+    struct lake_table *control = table->store->control;
+    int64_t lease_us = lake_table_lease(table);
+    struct error ignored;
+    if (lease_us <= now_us || lease_us == table->leased_us)
+        return;
+    error_init(&ignored);
+    json_decref(control->offsets);
+    control->offsets = NULL;
+    lake_table_ready(control, &ignored);
+}
+
 static bool has_lease(struct lake_table *table)
 {
     const struct lake_settings *settings = table->store->settings;
     int64_t now_us = time_wall_us(), length_us = settings->lease_ms * 1000;
     if (!length_us)
         return true;
-    if (!can_lease(table->store))
+    if (can_lease(table->store))
+        look_again(table, now_us);
+    if (!can_lease(table->store)) /* also where that could not be read */
         return false;
     int64_t lease_us = lake_table_lease(table);
     bool own = lease_us && lease_us == table->leased_us;
