@@ -110,7 +110,8 @@ static enum ods_status source_page(struct pages *pages, const char *sql, uint64_
         status = lookup_target(pages, i, i + (left < LOOKUP_KEYS ? left : LOOKUP_KEYS), error);
     }
     inspection->result.source_rows += (int64_t) *count;
-    inspection->result.target_rows += (int64_t) pages->target.count;
+    if (!inspection->comparison.extras) /* else the target's own phase counts its rows */
+        inspection->result.target_rows += (int64_t) pages->target.count;
     return status == ODS_OK ? compare_page(pages, false, error) : status;
 }
 

@@ -4,8 +4,10 @@ soak.py [--minutes N] [--rate STEPS] [--every SECONDS] [--binary FILE] [--out FI
 
 Samples the process's resident memory, file descriptors and threads, the plans that its sessions keep
 in the server (a prepared statement is one), those backends' memory, and the lag; each scrape of
-/metrics is kept whole. After each fault the load is held, and every row compared. Fails when
-something has grown (soak_report.grown), or when a row is not as it must be at any of these times.
+/metrics is kept whole. After each fault the load is held, and every row compared. Meanwhile the daemon
+compares its tables with the load's source by itself, again and again (verify.every). Fails when something
+has grown (soak_report.grown), when a row is not as it must be at any of these times, or when the daemon finds
+a difference, or comes to no end.
 """
 
 import argparse
@@ -25,7 +27,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 from chaos.compare import Verdict, compare, compare_keyed  # noqa: E402
 from chaos.driver import finish  # noqa: E402
 from chaos.faults import FAULTS  # noqa: E402
-from chaos.world import World  # noqa: E402
+from chaos.sourced_world import SourcedWorld  # noqa: E402
 from lib.kafka import Kafka  # noqa: E402
 from lib.postgres import create_database  # noqa: E402
 from lib.stack import ROOT, Stack  # noqa: E402
@@ -118,6 +120,40 @@ class Watch:
         return verdict
 
 
+class Comparisons:
+    """What the daemon's own comparisons came to, each once."""
+
+    def __init__(self):
+        self.ended = {}  # when it began: what it found
+
+    def look(self, world, began):
+        last = world.reports().get("last")
+        if not last or last["began_at"] in self.ended:
+            return
+        compared = [table for table in last["tables"] if table["result"] != "not compared"]
+        # Tables without a key, of which every change is a row, have no row to compare with.
+        left_out = {table["table"] for table in last["tables"]} - {table["table"] for table in compared}
+        assert left_out <= {"shop.events", "shop.accounts", "shop.small"}, last
+        assert last["result"] != "differs", last
+        self.ended[last["began_at"]] = {
+            "second": round(time.monotonic() - began), "rows": sum(table["source_rows"] for table in compared),
+            "equal": sum(table["result"] == "equal" for table in compared), "tables": len(compared)}
+
+    def of(self):
+        return list(self.ended.values())
+
+    def await_equal(self, world, began):
+        """One that began after the load's end, of which nothing is left open."""
+        now = time.time()
+
+        def found():
+            self.look(world, began)
+            newest = max(self.ended, default=0)
+            return newest > now and self.ended[newest]["equal"] == self.ended[newest]["tables"] == 3
+
+        world.await_that(found, "the daemon's own comparison at the end")
+
+
 def show(samples, growth):
     names = ["second", *MEASURES, "records"]
     print("  ".join(f"{name:>12}" for name in names))
@@ -139,9 +175,9 @@ def strike(world, choose):
 
 
 def soak(world, minutes, every, calm_s=60):
-    """Samples, scrapes, faults, what each comparison found, and the last one of all."""
+    """Samples, scrapes, faults, what each comparison found, the daemon's own, and the last one of all."""
     choose = random.Random(f"soak {world.seed}")
-    samples, scrapes, done, verified, watch = [], [], [], [], Watch()
+    samples, scrapes, done, verified, watch, own = [], [], [], [], Watch(), Comparisons()
     world.prepare()
     world.start(0)
     world.load.start()
@@ -150,6 +186,7 @@ def soak(world, minutes, every, calm_s=60):
     until, next_fault = began + minutes * 60, began + min(calm_s, minutes * 12) + every
     while time.monotonic() < until:
         time.sleep(2)
+        own.look(world, began)
         if not world.member(0).running():
             raise AssertionError(f"the daemon ended:\n{world.member(0).daemon.tail()}")
         if time.monotonic() > next_fault:
@@ -161,10 +198,13 @@ def soak(world, minutes, every, calm_s=60):
             next_fault = time.monotonic() + every
         elif one := sample(world, began, scrapes):
             samples.append(one)
+    with world.load.held():
+        world.await_applied(world.load.reached(), "the end")
+        own.await_equal(world, began)
     finish(world, stuck="")
     verdict = compare(world.workload, world.observer.query, world.kafka.read(world.letter_topic))
     verified.append({"second": round(time.monotonic() - began), "rows": verdict.rows, "exact": verdict.exact})
-    return samples, scrapes, done, verified, verdict
+    return samples, scrapes, done, verified, own.of(), verdict
 
 
 def main():
@@ -185,10 +225,10 @@ def main():
     try:
         stack.up("postgres", "kafka", "toxiproxy")
         with tempfile.TemporaryDirectory() as folder:
-            world = World(stack, Kafka(stack), create_database(stack, "soak"), options.binary,
+            world = SourcedWorld(stack, Kafka(stack), create_database(stack, "soak"), options.binary,
                           Path(folder), "soak", seed, proxied=True, rate=options.rate)
             try:
-                samples, scrapes, done, verified, verdict = soak(world, options.minutes, options.every)
+                samples, scrapes, done, verified, own, verdict = soak(world, options.minutes, options.every)
             finally:
                 world.close()
     finally:
@@ -199,9 +239,11 @@ def main():
     print(f"{len(done)} faults, {len(verified)} comparisons, {verdict.rows} rows at the end: {verdict.lost} lost, "
           f"{verdict.twice + verdict.rewritten} twice, {verdict.wrong} wrong; {verdict.letters} dead letters, "
           f"{verdict.letters_lost} lost, {verdict.letters_wrong} wrong")
+    print(f"{len(own)} comparisons by the daemon itself, {sum(one['rows'] for one in own)} rows: "
+          f"{sum(one['equal'] for one in own)} of {sum(one['tables'] for one in own)} tables equal, 0 differ")
     options.out.parent.mkdir(parents=True, exist_ok=True)
     data = {"day": time.strftime("%Y-%m-%d", time.gmtime()), "seed": seed, "warm_s": warm_s,
-            "records": world.load.acknowledged, "faults": done, "verified": verified, "growth": growth,
+            "records": world.load.acknowledged, "faults": done, "verified": verified, "own": own, "growth": growth,
             "exact": verdict.exact and all(one["exact"] for one in verified), "samples": samples}
     options.out.write_text(json.dumps(data, indent=1))
     with gzip.open(options.out.with_suffix(".metrics.jsonl.gz"), "wt") as file:

@@ -16,6 +16,7 @@ MEASURES = {"rss_mb": (0.15, 4), "descriptors": (0, 8), "threads": (0, 3), "plan
             "backend_mb": (0.15, 4), "lag_records": (1.0, 1000)}
 WARM_S, LONG_S = 600, 1500  # what is not judged of a long run; how long one is
 RSS_SHARE = 0.01            # of the memory, in a long run
+COMES_AND_GOES = ("descriptors", "threads")  # with each comparison of the daemon's own, which has sessions
 
 
 def warm_up(minutes):
@@ -37,23 +38,31 @@ def thin(samples, count):
     return samples[::step]
 
 
+def level(samples, name):
+    """Where it stands: the median, or, of what a comparison has a few of for as long as it takes, what is there
+    without it."""
+    values = [one[name] for one in samples]
+    if name in COMES_AND_GOES and len(values) > 1:
+        return statistics.quantiles(values, n=5)[0]
+    return statistics.median(values)
+
+
 def grown(samples):
     """The measures, first and last, and what is allowed. Of a long run the memory is judged by the slope
-    over all of it; else by the medians of the first and the last third."""
+    over all of it; else by the levels of the first and the last third."""
     third = max(len(samples) // 3, 1)
     found = {}
     for name, (share, room) in MEASURES.items():
-        first = statistics.median(one[name] for one in samples[:third])
-        last = statistics.median(one[name] for one in samples[-third:])
+        first, last = level(samples[:third], name), level(samples[-third:], name)
         found[name] = {"first": first, "last": last, "allowed": round(first * (1 + share) + room, 1)}
     span = samples[-1].get("second", 0) - samples[0].get("second", 0)
     rise = span * slope([(one.get("second", number), one["rss_mb"])
                          for number, one in enumerate(thin(samples, 800))])
     rss = found["rss_mb"]
-    level = statistics.median(one["rss_mb"] for one in samples)
-    rss["percent"] = round(100 * rise / level, 3)
+    middle = level(samples, "rss_mb")
+    rss["percent"] = round(100 * rise / middle, 3)
     if span >= LONG_S:
-        rss.update(first=round(level - rise / 2, 2), last=round(level + rise / 2, 2))
+        rss.update(first=round(middle - rise / 2, 2), last=round(middle + rise / 2, 2))
         rss["allowed"] = round(rss["first"] * (1 + RSS_SHARE), 2)
     return found
 
@@ -122,13 +131,16 @@ NAMES = {"rss_mb": "resident memory, MB", "descriptors": "file descriptors", "th
 
 
 def section(data):
-    growth, verified = data["growth"], data["verified"]
+    growth, verified, own = data["growth"], data["verified"], data.get("own", [])
     minutes = data["samples"][-1]["second"] / 60
     lines = [f"Measured on {data['day']}: {minutes:.0f} minutes, {data['records']:,} records "
              f"({data['records'] / minutes / 60:,.0f} a second), {len(data['faults'])} faults, ODS_FAULT_SEED={data['seed']}. "
              f"The target was compared {len(verified)} times while it ran and at the end, "
              f"{sum(one['rows'] for one in verified):,} rows in all: "
              + ("**equal each time**." if data["exact"] else "**not equal**."), "",
+             *([f"Meanwhile the daemon compared its tables with the source {len(own)} times by itself (`verify.every`), "
+                f"{sum(one['rows'] for one in own):,} rows: {sum(one['equal'] for one in own)} of "
+                f"{sum(one['tables'] for one in own)} tables were equal, of none was a difference found.", ""] if own else []),
              f"Judged from minute {data['warm_s'] / 60:.0f} on: resident memory by {growth['rss_mb']['percent']:+.2f} %.", "",
              "| | at first | at last | allowed |", "| --- | ---: | ---: | ---: |",
              *(f"| {NAMES[name]} | {found['first']:,.4g} | {found['last']:,.4g} | {found['allowed']:,.4g} |"

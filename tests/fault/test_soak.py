@@ -8,21 +8,22 @@ import pytest
 import soak
 import soak_report
 
-from chaos.world import World
+from chaos.sourced_world import SourcedWorld
 
 
 def test_a_short_soak(stack, kafka, database, binary, prefix, tmp_path, report):
     seed = int(os.environ.get("ODS_FAULT_SEED") or random.randrange(10**9))
     report(f"ODS_FAULT_SEED={seed}")
     stack.up("toxiproxy")
-    world = World(stack, kafka, database, binary, tmp_path, prefix, seed, proxied=True, rate=400)
+    world = SourcedWorld(stack, kafka, database, binary, tmp_path, prefix, seed, proxied=True, rate=400, every="1s")
     try:
-        samples, scrapes, done, verified, verdict = soak.soak(world, 0.15, every=2, calm_s=1)
+        samples, scrapes, done, verified, own, verdict = soak.soak(world, 0.15, every=2, calm_s=1)
     finally:
         world.close()
     assert verdict.exact, verdict.examples
     assert done and len(verified) == len(done) + 1 and all(one["exact"] for one in verified)
     assert verified[0]["rows"] > 100
+    assert own[-1]["rows"] > 100 and own[-1]["equal"] == own[-1]["tables"] == 3
     assert len(scrapes) == len(samples) > 0
     assert any(name.startswith("ods_sink_changes_total") for name in scrapes[-1]["metrics"])
     assert samples[-1]["applied"] > 0 and samples[-1]["rss_mb"] > 5
@@ -42,6 +43,14 @@ def test_a_slow_leak_is_seen_and_bursts_are_not(percent, grew):
     growth = soak.grown(an_hour(percent, noise=1.0))
     assert soak_report.grew(growth) == grew
     assert growth["rss_mb"]["percent"] == pytest.approx(percent, abs=0.4, rel=0.2)
+
+
+@pytest.mark.parametrize("leaks", [0, 20])
+def test_what_comes_and_goes_is_no_growth(leaks):
+    """A comparison has descriptors for as long as it takes, here oftener towards the end."""
+    samples = [{**one, "descriptors": 44 + 14 * (number % 10 < 3 + number // 180) + leaks * number // 720}
+               for number, one in enumerate(an_hour(0.0))]
+    assert soak_report.grew(soak.grown(samples)) == (["descriptors"] if leaks else [])
 
 
 def test_the_plot_and_the_page():

@@ -37,13 +37,17 @@ class Table:
         self.flattened, self.schemas = SHAPES[shape] if shape else (False, schemas)
         self.topic = f"{prefix}.{database}.{name}"
         self._offsets = {}
-        self._clock_ms = 1_760_000_000_000
+        self._clock_ms, self._tick_ms = 1_760_000_000_000, 1000
         self._schema_text = None
 
     def move_to(self, prefix):
         """Its records are in another topic from now on, as another connector writes them."""
         self.prefix, self.topic = prefix, f"{prefix}.{self.database}.{self.name}"
         self._offsets, self._schema_text = {}, None
+
+    def stand_at(self, now_ms):
+        """What comes is of this moment; untold, each change is a second later than the one before."""
+        self._clock_ms, self._tick_ms = now_ms, 0
 
     # What happens to rows.
 
@@ -63,7 +67,7 @@ class Table:
         return self.record(self._key_of(row), None, partition)
 
     def change(self, operation, before, after, partition=0, ts_ms=None):
-        self._clock_ms += 1000
+        self._clock_ms += self._tick_ms
         if self.flattened:
             return self._flat(operation, after or before, partition, ts_ms or self._clock_ms)
         payload = {

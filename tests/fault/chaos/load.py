@@ -55,10 +55,7 @@ class Load(threading.Thread):
                 due = int((time.monotonic() - began) * self.rate)
                 # Behind by more than a second, it does not catch up: the machine is busy.
                 steps = max(steps, due - self.rate)
-                for number in range(due - steps):
-                    self._send(self.workload.step())
-                    if number % 50 == 0:
-                        self._producer.poll(0)
+                self._steps(due - steps)
                 steps = due
                 if self._burst.is_set():
                     self._burst.clear()
@@ -69,6 +66,12 @@ class Load(threading.Thread):
                 self._ending.wait(self.GUST_S)
         except Exception as error:  # noqa: BLE001: told by finish()
             self.failures.append(error)
+
+    def _steps(self, count):
+        for number in range(count):
+            self._send(self.workload.step())
+            if number % 50 == 0:
+                self._producer.poll(0)
 
     def _stand_still(self):
         self._producer.flush()

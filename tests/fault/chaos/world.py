@@ -93,7 +93,7 @@ class Member:
             targets=[{"name": "ods", **world.target(number)}],
             kafka=True, kafka_properties=world.properties(number), lanes=2,
             bootstrap=world.stack["KAFKA_PROXY_BOOTSTRAP"] if world.proxied else None,
-            batch={"max_events": 500}, dead_letter={"topic": world.letter_topic})
+            batch={"max_events": 500}, dead_letter={"topic": world.letter_topic}, **world.settings())
 
     def start(self, env=None):
         self.daemon = self.setup.daemon(env=env)
@@ -109,7 +109,7 @@ def listens(port):
 
 class World:
     letters_tell = True  # dead letters say where they come from and why
-    workload_class = Workload
+    workload_class, load_class = Workload, Load
 
     def __init__(self, stack, kafka, database, binary, folder, prefix, seed, proxied, rate,
                  env=None, **workload):
@@ -121,7 +121,7 @@ class World:
         self.toxiproxy = Toxiproxy(stack) if proxied else None
         self.workload = self.workload_class(prefix, seed, **workload)
         self.observer = Observer(stack, database.name) if database else None
-        self.load = Load(self.workload, stack["KAFKA_BOOTSTRAP"], rate)
+        self.load = self.load_class(self.workload, stack["KAFKA_BOOTSTRAP"], rate)
         self.members = []
         self.in_flight = []      # records that Kafka had and the target had not, at each strike
         self.counted = {}        # what processes told before they ended: metric -> sum
@@ -147,6 +147,10 @@ class World:
     def properties(self, number):
         """Of a member's Kafka client."""
         return KAFKA
+
+    def settings(self):
+        """More of ods-sink.conf, by name."""
+        return {}
 
     # Processes.
 
