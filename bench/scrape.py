@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """What /metrics costs: its time and size with many tables, each with a topic of its own or with a few that they
-share, that of /status, /trends and the page too, and the latency of a lane with and without somebody who scrapes it,
-in turns.
+share, that of /status, /trends and the page too, and the latency of a lane while nobody asks, while somebody scrapes
+it, and while some have the page open, in turns.
 
-    bench/scrape.py [--tables N] [--topics N] [--windows N] [--seconds S] [--rate R] [--every S] [--settle S]
+    bench/scrape.py [--tables N] [--topics N] [--windows N] [--seconds S] [--rate R] [--every S] [--pages N]
+                    [--settle S]
 """
 
 import argparse
@@ -99,14 +100,25 @@ class Load(threading.Thread):
             time.sleep(max(0, due - time.monotonic()))
 
 
-class Scraper(threading.Thread):
-    def __init__(self, sink, every):
+class Reader(threading.Thread):
+    """Asks for a path every so many seconds."""
+
+    def __init__(self, sink, path, every, accept="*/*"):
         super().__init__(daemon=True)
-        self.sink, self.every, self.over = sink, every, threading.Event()
+        self.sink, self.path, self.every, self.accept, self.over = sink, path, every, accept, threading.Event()
 
     def run(self):
         while not self.over.wait(self.every):
-            scrape(self.sink, OPENMETRICS)
+            scrape(self.sink, self.accept, self.path)
+
+
+def readers(how, sink, options):
+    """Those who ask meanwhile; a page that is open asks as index.html does."""
+    if how == "scraped":
+        return [Reader(sink, "/metrics", options.every, OPENMETRICS)]
+    if how == "page":
+        return [Reader(sink, path, every) for _ in range(options.pages) for path, every in (("/status", 2), ("/trends", 10))]
+    return []
 
 
 def window(database, table, seconds):
@@ -128,6 +140,7 @@ def main():
     parser.add_argument("--rate", type=int, default=1000)
     parser.add_argument("--settle", type=float, default=20, help="seconds before anything is measured")
     parser.add_argument("--every", type=float, default=1, help="seconds between two scrapes")
+    parser.add_argument("--pages", type=int, default=3, help="that are open, in a third of the windows")
     options = parser.parse_args()
     os.environ.setdefault("ODS_TEST_FULL", "1")
     os.environ.setdefault("ODS_STACK_KAFKA_JAVA", JAVA)
@@ -174,16 +187,17 @@ def main():
         load = Load(kafka, tables[0], options.rate)
         load.start()
         window(database, "table_00000", 5)
-        found = {False: [], True: []}
-        for turn in range(2 * options.windows):
-            scraper = Scraper(sink, options.every)
-            if turn % 2:
-                scraper.start()
-            found[bool(turn % 2)].append(window(database, "table_00000", options.seconds))
-            scraper.over.set()
-        for scraped, windows in found.items():
-            how = f"scraped every {options.every:g} s" if scraped else "not scraped"
-            print(f"{options.rate} rows a second, {how}: "
+        told = {"alone": "nobody asks", "scraped": f"scraped every {options.every:g} s", "page": f"{options.pages} pages open"}
+        found = {how: [] for how in told}
+        for how in options.windows * list(told):
+            asking = readers(how, sink, options)
+            for one in asking:
+                one.start()
+            found[how].append(window(database, "table_00000", options.seconds))
+            for one in asking:
+                one.over.set()
+        for how, windows in found.items():
+            print(f"{options.rate} rows a second, {told[how]}: "
                   f"p50 {statistics.median(p50 for p50, _ in windows):.1f} ms, "
                   f"p99 {statistics.median(p99 for _, p99 in windows):.1f} ms "
                   f"({', '.join('%.1f' % p99 for _, p99 in windows)})", flush=True)
