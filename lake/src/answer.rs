@@ -58,13 +58,29 @@ impl From<arrow_schema::ArrowError> for Fail {
 impl From<parquet::errors::ParquetError> for Fail {
     fn from(e: parquet::errors::ParquetError) -> Self {
         // A file that is read piece by piece hands its outages through the Parquet reader.
-        if let parquet::errors::ParquetError::External(inner) = &e
-            && inner.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() != std::io::ErrorKind::UnexpectedEof)
-        {
-            return Fail::Retry(e.to_string());
+        let parquet::errors::ParquetError::External(inner) = &e else { return Fail::Fatal(e.to_string()) };
+        let Some(io) = inner.downcast_ref::<std::io::Error>() else { return Fail::Fatal(e.to_string()) };
+        match io.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(Fail::Fatal(text)) => Fail::Fatal(text.clone()),
+            _ if io.kind() == std::io::ErrorKind::UnexpectedEof => Fail::Fatal(e.to_string()),
+            _ => Fail::Retry(e.to_string()),
         }
-        Fail::Fatal(e.to_string())
     }
+}
+
+/// An error and what it comes from, of which its own text says nothing: a connection that could not be made, and the
+/// certificate that was not trusted.
+pub fn told(e: &dyn std::error::Error) -> String {
+    let mut text = e.to_string();
+    let mut next = e.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text
 }
 
 macro_rules! fatal {

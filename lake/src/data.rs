@@ -586,6 +586,19 @@ mod tests {
     }
 
     #[test]
+    fn a_large_file_that_must_not_be_written_is_no_outage() {
+        let folder = Folder::new();
+        std::fs::create_dir_all(&folder.0).unwrap();
+        let root = folder.0.join("a file");
+        std::fs::write(&root, "").unwrap();
+        let store = crate::store::Local::new(root);
+        let schema = schema_of("v");
+        let mut writer = Writer::new(&store, "part-", schema.clone(), "none", 1 << 30);
+        let done = writer.push(&rows_of(&schema, 0, 20_000, 900)).and_then(|_| writer.finish());
+        assert!(matches!(&done, Err(Fail::Fatal(text)) if text.contains("give the user")), "{:?}", done.err());
+    }
+
+    #[test]
     fn groups_are_taken_as_they_stand_between_rows_that_are_written() {
         let folder = Folder::new();
         let store = crate::store::Local::new(folder.0.clone());

@@ -12,7 +12,7 @@ use object_store::path::Path;
 use object_store::{ClientOptions, Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, RetryConfig};
 use serde_json::{Value, json};
 
-use crate::answer::{Fail, Result, fatal};
+use crate::answer::{Fail, Result, fatal, told};
 use crate::net::wait;
 use crate::settings::Object;
 use crate::store::{Entry, Input, Put, Store, missing};
@@ -127,7 +127,7 @@ impl S3 {
 
     /// What an error means when the request certainly changed nothing that matters.
     fn fail(&self, what: &str, name: &str, e: &Error) -> Fail {
-        let text = format!("cannot {what} {}/{name}: {e}", self.place);
+        let text = format!("cannot {what} {}/{name}: {}", self.place, told(e));
         match e {
             Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
                 Fail::Fatal(format!("{text}; the credentials, or the rights of their user on this bucket, are wrong"))

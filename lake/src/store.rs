@@ -147,7 +147,7 @@ impl<'a> Output<'a> {
 impl Write for Output<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.file.is_none() && self.memory.len() + bytes.len() > OUTPUT_BYTES {
-            self.file = self.store.begin(&self.name).map_err(|e| io::Error::other(e.to_string()))?;
+            self.file = self.store.begin(&self.name).map_err(io::Error::other)?;
         }
         match &mut self.file {
             Some(file) => {

@@ -146,6 +146,7 @@ def test_an_older_schema_is_upgraded(sink, database, table):
                      "timestamptz[]); drop function ods_sink.advance(text, text[], int[], bigint[], bigint[], "
                      "timestamptz[], text); alter table ods_sink.offsets drop column complete_to, "
                      "drop column cluster_id")
+    assert "ods_sink is there, and will have what this version needs" in sink.check("--connect", expect=None).stdout
     sink.replay([table.create(row(1)), table.create(row(2), ts_ms=1_760_000_070_000)])
     assert database.value(VIEW, "items") == 1_760_000_070_000
     group, topic = database.execute("select consumer_group, topic from ods_sink.offsets")[0]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Client, Method};
 use serde_json::{Map, Value, json};
 
-use crate::answer::{Fail, Result, fatal};
+use crate::answer::{Fail, Result, fatal, told};
 use crate::iceberg::catalog::{Catalog, Ident, Load, Loaded, Stores};
 use crate::iceberg::metadata;
 use crate::net::wait;
@@ -164,14 +164,8 @@ impl Rest {
             Ok((status, text)) => Ok(Reply { status, body: serde_json::from_str(&text).unwrap_or(Value::Null), text }),
             Err(e) => {
                 let (not_made, not_sent) = (e.is_builder(), e.is_connect());
-                let e = e.without_url();
-                let mut why = e.to_string();
                 // The causes say more than the error: refused, timed out, a certificate.
-                let mut source = std::error::Error::source(&e);
-                while let Some(s) = source {
-                    why = format!("{why}: {s}");
-                    source = s.source();
-                }
+                let why = told(&e.without_url());
                 let text = format!("the catalog {} does not answer: {why}", shown(&self.uri));
                 Err(match (not_made, not_sent) {
                     (true, _) => Fail::Fatal(format!("{text}; look at catalog.uri and catalog.token")),

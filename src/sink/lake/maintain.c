@@ -241,7 +241,9 @@ void lake_store_maintain_next(struct lake_store *store, const struct apply_hooks
             (!next || table->maintained_us < next->maintained_us))
             next = table;
     }
-    if (waiting)
+    /* Where there is always something to put together, the turns come nevertheless. */
+    bool late = next && now_us - next->maintained_us >= 2 * every_us;
+    if (waiting && !late)
         maintain(waiting, false, waiting == store->control ? NULL : hooks);
     else if (next)
         maintain(next, true, next == store->control ? NULL : hooks);

@@ -376,37 +376,36 @@ static enum ods_status report_server(struct postgres *postgres,
                                      void (*report)(void *context, const char *line), void *context,
                                      struct error *error)
 {
+    const char *schema = postgres->conn.settings->schema, *name = postgres->config.name;
     PGresult *rows = NULL;
     char line[512];
-    enum ods_status status =
-        conn_query(&postgres->conn, sql_server, 0, NULL, &rows, error);
+    enum ods_status status = conn_query(&postgres->conn, sql_server, 1, &schema, &rows, error);
     if (status != ODS_OK)
         return status;
-    snprintf(line, sizeof line, "target %s: PostgreSQL %s, user %s, database %s",
-             postgres->config.name, PQgetvalue(rows, 0, 0), PQgetvalue(rows, 0, 1),
-             PQgetvalue(rows, 0, 2));
+    snprintf(line, sizeof line, "target %s: PostgreSQL %s, user %s, database %s", name,
+             PQgetvalue(rows, 0, 0), PQgetvalue(rows, 0, 1), PQgetvalue(rows, 0, 2));
     report(context, line);
-    bool standby = PQgetvalue(rows, 0, 3)[0] == 't';
-    bool may_create = PQgetvalue(rows, 0, 4)[0] == 't';
+    bool standby = PQgetvalue(rows, 0, 3)[0] == 't', older = PQgetvalue(rows, 0, 4)[0] == 't';
+    bool may_make = PQgetvalue(rows, 0, 5)[0] == 't', present;
     PQclear(rows);
     if (standby)
-        return error_set(error, ODS_RETRY, "target %s is a standby: it can't be written",
-                         postgres->config.name);
-    bool present;
+        return error_set(error, ODS_RETRY, "target %s is a standby: it can't be written", name);
     status = own_schema_is_there(&postgres->conn, &present, error);
     if (status != ODS_OK)
         return status;
-    snprintf(line, sizeof line, "target %s: schema %s %s", postgres->config.name,
-             postgres->conn.settings->schema,
-             present      ? "is there"
-             : may_create ? "will be made at the first start"
-                          : "is missing");
+    snprintf(line, sizeof line, "target %s: schema %s %s", name, schema,
+             present             ? "is there"
+             : older && may_make ? "is there, and will have what this version needs at the first "
+                                   "start"
+             : older             ? "lacks what this version needs"
+             : may_make          ? "will be made at the first start"
+                                 : "is missing");
     report(context, line);
-    if (!present && !may_create)
+    if (!present && !may_make)
         return error_set(error, ODS_FATAL,
-                         "target %s: schema %s is missing and the user may not "
+                         "target %s: schema %s %s and the user may not "
                          "create it: run " OWN_SCHEMA_FILE " as an administrator",
-                         postgres->config.name, postgres->conn.settings->schema);
+                         name, schema, older ? "lacks what this version needs" : "is missing");
     return present ? rights_on_own(&postgres->conn, postgres->config.name, error) : ODS_OK;
 }
 
