@@ -8,12 +8,15 @@
  * Passwords and certificates that are replaced in their files: the lanes end in the same way, and
  * others start with what the files have now. The process stays.
  */
+#include <errno.h>
 #include <malloc.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -26,10 +29,11 @@
 #include "pipeline/signals.h"
 #include "source/kafka/kafka.h"
 
-#define FILES_LOOK_US 5000000
-#define TRIM_US       INT64_C(10000000)
-#define TRIM_BYTES    ((size_t) 4 << 20)
-#define TRIM_REST     1000 /* times as long as it took */
+#define FILES_LOOK_US  5000000
+#define LAST_MOMENT_US INT64_C(1000000)
+#define TRIM_US        INT64_C(10000000)
+#define TRIM_BYTES     ((size_t) 4 << 20)
+#define TRIM_REST      1000 /* times as long as it took */
 
 struct run_options {
     const char *config;
@@ -275,12 +279,50 @@ static bool wait_for_files(struct daemon *daemon)
     return true;
 }
 
+struct last_moment {
+    struct timespec at;
+    int code;
+};
+
+static void *end_at_last_moment(void *context)
+{
+    const struct last_moment *moment = context;
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &moment->at, NULL) == EINTR)
+        continue;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    log_warn("still not done: ending; nothing is lost");
+    _exit(moment->code);
+}
+
+/* The lanes have ended, and what they had goes. That may take for ever: librdkafka 2.0 waits in
+ * rd_kafka_destroy() for a thread of its own that does not end, after a cluster was made anew. So
+ * it has what is left of shutdown_timeout_ms, a second at least; then the process ends with
+ * late_code. Else the answer is pipelines_join()'s. */
+static int join_in_time(struct daemon *daemon, int late_code)
+{
+    int64_t began_us = daemon->stopping_us ? daemon->stopping_us : daemon->renewing_us;
+    int64_t now_us = time_monotonic_us(), least_us = now_us + LAST_MOMENT_US;
+    int64_t at_us = (began_us ? began_us : now_us) + daemon->shutdown_timeout_ms * 1000;
+    if (at_us < least_us)
+        at_us = least_us;
+    const struct last_moment moment = {
+        .at = {.tv_sec = at_us / 1000000, .tv_nsec = at_us % 1000000 * 1000}, .code = late_code};
+    pthread_t thread;
+    bool watched = pthread_create(&thread, NULL, end_at_last_moment, (void *) &moment) == 0;
+    int code = pipelines_join(daemon->pipelines);
+    daemon->pipelines = NULL;
+    if (watched) {
+        pthread_cancel(thread);
+        pthread_join(thread, NULL);
+    }
+    return code;
+}
+
 /* The lanes have ended. A failure's exit code, else 0; *told: a signal came meanwhile. */
 static int start_anew(struct daemon *daemon, bool *told)
 {
     struct error error;
-    int code = pipelines_join(daemon->pipelines);
-    daemon->pipelines = NULL;
+    int code = join_in_time(daemon, CLI_INTERNAL);
     if (code)
         return code;
     take_renewed(daemon);
@@ -344,7 +386,7 @@ static int watch(struct daemon *daemon)
             _exit(state.failed ? state.failed : daemon->stopping_us ? CLI_OK : CLI_INTERNAL);
         }
     }
-    return pipelines_join(daemon->pipelines);
+    return join_in_time(daemon, state.failed);
 }
 
 static int run(const struct call *call, void *given)

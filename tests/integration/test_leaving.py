@@ -6,7 +6,9 @@ import random
 import time
 
 from lib.records import Table, pipeline, row
+from lib.sink import Exit
 from lib.size import size
+from lib.waiting import wait_for
 from test_failing_kafka import failing_kafka
 
 
@@ -55,6 +57,32 @@ def test_ends_though_partitions_come_while_it_leaves(sink, database, kafka, pref
         came += daemon.log().split("stopping: ")[1].count("4 partitions assigned")
         assert not daemon.gave_up(), daemon.tail()
     assert came, "a lane that is late is given more"
+
+
+def test_ends_though_librdkafka_does_not(sink, database, kafka, prefix, tmp_path):
+    """Its lanes are done, and what is left of them never goes: then the process goes without, in time."""
+    table = Table(prefix=prefix)
+    kafka.create(table.topic, 1)
+    kafka.produce([table.create(row(1))])
+    sink.write(pipeline(table), database=database, kafka=True, shutdown_timeout_ms=3000)
+    daemon = sink.daemon(env=failing_kafka(tmp_path, ODS_NO_END=1))
+    daemon.await_that(lambda: database.count("items") == 1, what="the row")
+    daemon.stop(timeout_s=20)
+    assert "still not done: ending; nothing is lost" in daemon.log() and not daemon.gave_up()
+
+
+def test_ends_by_itself_though_librdkafka_does_not(sink, database, kafka, prefix, tmp_path):
+    """With the exit code that says why, so that whoever started it starts it again, or not."""
+    table = Table(prefix=prefix)
+    kafka.create(table.topic, 1)
+    kafka.produce([table.create(row(1))])
+    sink.write(pipeline(table, on_error="stop"), database=database, kafka=True, shutdown_timeout_ms=3000)
+    daemon = sink.daemon(env=failing_kafka(tmp_path, ODS_NO_END=1))
+    daemon.await_that(lambda: database.count("items") == 1, what="the row")
+    kafka.produce([{**table.create(row(2)), "payload": "no record"}])
+    wait_for(lambda: not daemon.running(), 30, daemon.tail)
+    assert daemon.process.returncode == Exit.NEGATIVE, daemon.tail()
+    assert "still not done: ending; nothing is lost" in daemon.log()
 
 
 def test_a_static_member_that_ends_stays_one(sink, database, kafka, prefix):

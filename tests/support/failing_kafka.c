@@ -5,7 +5,8 @@
  * ODS_LATE_MS keeps every second lane from leaving its group for so long, while it is given what
  * the others had; and ODS_SLOW_END_MS keeps librdkafka's thread between its decision that a
  * consumer has ended and the end (which it shows with debug=cgrp), and for half as long a lane that
- * gives partitions back.
+ * gives partitions back. ODS_NO_END: a client that is to go never does, as in librdkafka 2.0 after a
+ * cluster was made anew.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -87,6 +88,15 @@ rd_kafka_resp_err_t rd_kafka_unsubscribe(rd_kafka_t *rk)
         usleep((useconds_t) atoi(late_ms) * 1000);
     *(void **) &real = dlsym(RTLD_NEXT, "rd_kafka_unsubscribe");
     return real(rk);
+}
+
+void rd_kafka_destroy(rd_kafka_t *rk)
+{
+    void (*real)(rd_kafka_t *);
+    while (getenv("ODS_NO_END") && rd_kafka_type(rk) == RD_KAFKA_CONSUMER)
+        pause();
+    *(void **) &real = dlsym(RTLD_NEXT, "rd_kafka_destroy");
+    real(rk);
 }
 
 static void (*log_cb)(const rd_kafka_t *, int, const char *, const char *);
