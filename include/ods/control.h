@@ -122,6 +122,20 @@ void topic_tables_done(struct topic_tables *tables);
  * by the source's names or the target's? */
 bool topic_table_is(const struct topic_table *table, const char *name);
 
+/* Up to when what a topic carries is complete; sorted by topic, as strcmp() does. */
+struct topic_complete {
+    char *topic;
+    int64_t complete_us; /* by the source's clock; INT64_MIN: not known */
+};
+
+struct topics_complete {
+    struct topic_complete *items;
+    size_t count;
+};
+void topics_complete_done(struct topics_complete *topics); /* zeroed is fine, and is what is left */
+/* INT64_MIN: not known. */
+int64_t topics_complete_us(const struct topics_complete *topics, const char *topic);
+
 /* A table that is made anew beside the one that is read, which it takes the place of then. */
 struct shadow {
     const char *schema, *table; /* the one that is read */
@@ -147,6 +161,9 @@ struct control_ops {
      * target does not keep up to when tables are complete. */
     enum ods_status (*freshen)(struct sink *sink, const struct position *places, size_t count,
                                struct error *error);
+    /* The same: up to when the topics of the whole group are complete. NULL as freshen(). */
+    enum ods_status (*complete)(struct sink *sink, struct topics_complete *topics,
+                                struct error *error);
     /* For processes, about once a second: connect if need be, tell what `self` has confirmed, and
      * read the orders into *orders if there are new ones. The process counts as one of the group's
      * for as long as the sink stays connected. */

@@ -18,7 +18,7 @@
 struct status_options {
     const char *config, *url;
     const char *certificate, *key; /* our own */
-    bool json, health, partitions, watch;
+    bool json, health, tables, partitions, watch;
 };
 
 struct question {
@@ -150,10 +150,15 @@ static bool ask_status(void *context, struct status_view *view, json_t **status,
     return false;
 }
 
+static struct status_view wanted_of(const struct status_options *options)
+{
+    return (struct status_view){.tables = options->tables, .partitions = options->partitions};
+}
+
 static int ask_once(struct conversation *talk, struct error *error)
 {
     const struct status_options *options = talk->question->options;
-    struct status_view view = {.partitions = options->partitions};
+    struct status_view view = wanted_of(options);
     json_t *status = NULL;
     if (options->health) {
         if (!get(talk->client, talk->question, "/healthz", &talk->verdict, error))
@@ -184,6 +189,7 @@ static int ask(const struct question *question)
                                                 .token = token && *token ? token : NULL,
                                                 .direct = true};
     struct conversation talk = {.question = question};
+    const struct status_view wanted = wanted_of(question->options);
     struct error error;
     int code;
     error_init(&error);
@@ -193,7 +199,7 @@ static int ask(const struct question *question)
     if (!talk.client)
         code = nobody(question, &error);
     else if (question->options->watch)
-        code = status_watch(question->terminal, ask_status, &talk, question->options->partitions);
+        code = status_watch(question->terminal, ask_status, &talk, &wanted);
     else
         code = ask_once(&talk, &error);
     http_client_free(talk.client);
@@ -252,6 +258,8 @@ static const struct parameter options[] = {
     SWITCH(struct status_options, watch, "watch",
            "on a terminal, again each second and in place, until q or ^C"),
     SWITCH(struct status_options, json, "json", "what `/status` says, with \"ready\""),
+    SWITCH(struct status_options, tables, "tables",
+           "also each table: what it is at, what waits, up to when it is complete"),
     SWITCH(struct status_options, partitions, "partitions", "also each partition with its offsets"),
     SWITCH(struct status_options, health, "health",
            "only whether it is healthy: no lane stopped or stuck. A target that is away is no "

@@ -8,6 +8,7 @@
 #include "cli/json.h"
 #include "cli/status_fleet.h"
 #include "cli/status_sources.h"
+#include "cli/status_tables.h"
 #include "core/time.h"
 
 static void add_reachable(struct columns *table, const json_t *lane, const char *name)
@@ -202,5 +203,6 @@ bool status_show(const struct terminal *terminal, const struct status_view *view
            print_paused(terminal, status) &&
            status_print_sources(terminal, status) && status_print_connectors(terminal, status) &&
            status_print_verify(terminal, status) && status_print_derived(terminal, status) &&
+           (!view->tables || status_print_tables(terminal, status)) &&
            (!view->partitions || print_partitions(terminal, status));
 }

@@ -12,7 +12,7 @@ struct status_view {
     const char *host, *port;
     bool ready;
     const char *why; /* it is not */
-    bool partitions; /* each one too */
+    bool tables, partitions; /* each one too */
 };
 
 /* On terminal->out. False: memory is out. */

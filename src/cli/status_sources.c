@@ -30,8 +30,7 @@ static void add_bytes(struct columns *table, const json_t *object, const char *n
     columns_add(table, bytes < 0 ? "?" : text);
 }
 
-/* Seconds in the unit that fits; -1: "-". */
-static void add_duration(struct columns *table, double seconds)
+void status_add_duration(struct columns *table, double seconds)
 {
     char text[32] = "-";
     if (seconds >= 2 * 86400)
@@ -45,11 +44,11 @@ static void add_duration(struct columns *table, double seconds)
     columns_add(table, text);
 }
 
-static void add_ago(struct columns *table, const json_t *status, const json_t *at)
+void status_add_ago(struct columns *table, const json_t *status, const json_t *at)
 {
     double now = json_number_value(json_object_get(status, "now"));
     double ago = now - json_number_value(at);
-    add_duration(table, !json_is_number(at) ? -1 : ago < 0 ? 0 : ago);
+    status_add_duration(table, !json_is_number(at) ? -1 : ago < 0 ? 0 : ago);
 }
 
 /* --- logs ------------------------------------------------------------------------------------ */
@@ -74,7 +73,7 @@ static void add_source(struct columns *table, const json_t *source, const json_t
     columns_paint(table, paint_of_state(state));
     add_bytes(table, log, "retained_bytes");
     add_bytes(table, log, "unread_bytes");
-    add_duration(table, (double) number_in(log, "left_seconds"));
+    status_add_duration(table, (double) number_in(log, "left_seconds"));
 }
 
 static void print_why(const struct terminal *terminal, const json_t *source, const json_t *log)
@@ -129,7 +128,7 @@ static void add_connector(struct columns *table, const json_t *status, const jso
     columns_paint(table, connector ? status_paint(text_in(connector, "level")) : PAINT_NONE);
     columns_add(table, away ? "no answer" : "answers");
     columns_paint(table, away ? PAINT_BAD : PAINT_GOOD);
-    add_ago(table, status, json_object_get(cluster, "looked_at"));
+    status_add_ago(table, status, json_object_get(cluster, "looked_at"));
 }
 
 static size_t connectors_of(const json_t *list)
@@ -207,7 +206,7 @@ static void add_verify(struct columns *table, const json_t *status, const json_t
     const json_t *last = json_object_get(verify, "last");
     columns_add(table, text_in(verify, "pipeline"));
     add_result(table, verify);
-    add_ago(table, status, json_object_get(last, "ended_at"));
+    status_add_ago(table, status, json_object_get(last, "ended_at"));
     columns_number(table, (int64_t) json_array_size(json_object_get(last, "tables")));
     columns_number(table, json_is_object(last) ? number_in(last, "source_rows") : 0);
     columns_number(table, json_is_object(last) ? number_in(last, "missing") : 0);
@@ -277,7 +276,7 @@ static void add_derived(struct columns *table, const json_t *status, const json_
                          : strcmp(state, "keeps") == 0   ? PAINT_GOOD
                          : strcmp(state, "stopped") == 0 ? PAINT_BAD
                                                          : PAINT_WARN);
-    add_ago(table, status, json_object_get(derived, "fresh_at"));
+    status_add_ago(table, status, json_object_get(derived, "fresh_at"));
     columns_number(table, number_in(derived, "rows_made") + number_in(derived, "rows_changed") +
                               number_in(derived, "rows_removed"));
     columns_number(table, number_in(derived, "waiting"));

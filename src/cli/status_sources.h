@@ -8,6 +8,13 @@
 
 #include "cli/terminal.h"
 
+struct columns;
+
+/* A cell: seconds in the unit that fits, -1: "-". */
+void status_add_duration(struct columns *table, double seconds);
+/* How long ago a moment of /status was, "-" where it is none. */
+void status_add_ago(struct columns *table, const json_t *status, const json_t *at);
+
 /* Of a `level` of /status: good, warn or bad. */
 enum paint status_paint(const char *level);
 

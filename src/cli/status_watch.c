@@ -221,9 +221,10 @@ static int watch(struct watched *watched, status_asker *ask, void *context)
     return interrupt_came() ? interrupt_code() : code;
 }
 
-int status_watch(const struct terminal *terminal, status_asker *ask, void *context, bool partitions)
+int status_watch(const struct terminal *terminal, status_asker *ask, void *context,
+                 const struct status_view *wanted)
 {
-    struct watched watched = {.terminal = *terminal, .view = {.partitions = partitions}};
+    struct watched watched = {.terminal = *terminal, .view = *wanted};
     struct termios before, keys;
     bool has_keys = tcgetattr(STDIN_FILENO, &before) == 0;
     error_init(&watched.error);

@@ -10,8 +10,8 @@
 typedef bool status_asker(void *context, struct status_view *view, json_t **status,
                           struct error *error);
 
-/* Until q, ^C or SIGTERM. Answers the exit code. */
+/* Until q, ^C or SIGTERM; `wanted` says what is shown too. Answers the exit code. */
 int status_watch(const struct terminal *terminal, status_asker *ask, void *context,
-                 bool partitions);
+                 const struct status_view *wanted);
 
 #endif

@@ -88,6 +88,28 @@ void topic_tables_done(struct topic_tables *tables)
     *tables = (struct topic_tables){0};
 }
 
+void topics_complete_done(struct topics_complete *topics)
+{
+    for (size_t i = 0; i < topics->count; i++)
+        free(topics->items[i].topic);
+    free(topics->items);
+    *topics = (struct topics_complete){0};
+}
+
+static int compare_complete(const void *topic, const void *one)
+{
+    return strcmp(topic, ((const struct topic_complete *) one)->topic);
+}
+
+int64_t topics_complete_us(const struct topics_complete *topics, const char *topic)
+{
+    const struct topic_complete *found =
+        topics->count ? bsearch(topic, topics->items, topics->count, sizeof *topics->items,
+                                compare_complete)
+                      : NULL;
+    return found ? found->complete_us : INT64_MIN;
+}
+
 static bool is_either(const char *name, const char *before, const char *table)
 {
     size_t length = strlen(before);

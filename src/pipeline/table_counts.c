@@ -69,6 +69,8 @@ static struct table_count *new_count(const struct table_counts *counts, const ch
     count->name = strdup(name);
     count->topic = topic ? strdup(topic) : NULL;
     atomic_init(&count->rate, -1);
+    for (size_t i = 0; i < TABLE_LAGS; i++)
+        count->lags[i] = -1;
     count->labels = labels.failed ? NULL : strdup(buffer_text(&labels));
     count->lanes = calloc(counts->lanes, sizeof *count->lanes);
     buffer_done(&labels);
@@ -195,12 +197,41 @@ int64_t table_count_newest_us(const struct table_counts *counts, const struct ta
     return newest_us;
 }
 
-void table_counts_sample(struct table_counts *counts, double seconds)
+static uint64_t reads_of(const struct table_counts *counts, const struct table_count *count)
 {
-    for (struct table_count *count = atomic_load(&counts->first); count;
-         count = atomic_load(&count->next)) {
-        uint64_t changes = table_count_changes(counts, count);
-        atomic_store(&count->rate, (double) (changes - count->sampled) / seconds);
-        count->sampled = changes;
-    }
+    uint64_t sum = 0;
+    for (size_t i = 0; i < counts->lanes; i++)
+        sum += atomic_load_explicit(&count->lanes[i].changes[TABLE_READ], memory_order_relaxed);
+    return sum;
+}
+
+uint64_t table_count_reads(const struct table_counts *counts, const struct table_count *count)
+{
+    uint64_t reads = reads_of(counts, count);
+    return reads > atomic_load(&count->reads_before) ? reads : 0;
+}
+
+/* The oldest that is known stands for what the table lost since; what is new is put at the end. */
+static double shrinks(struct table_count *count, int64_t lag, double seconds)
+{
+    double by = 0;
+    for (size_t i = 0; lag >= 0 && i < TABLE_LAGS; i++)
+        if (count->lags[i] >= 0) {
+            by = (double) (count->lags[i] - lag) / (seconds * (double) (TABLE_LAGS - i));
+            break;
+        }
+    for (size_t i = 0; i < TABLE_LAGS; i++)
+        count->lags[i] = lag < 0 ? -1 : i + 1 < TABLE_LAGS ? count->lags[i + 1] : lag;
+    return by;
+}
+
+void table_count_sample(struct table_counts *counts, struct table_count *count, int64_t lag,
+                        double seconds)
+{
+    uint64_t changes = table_count_changes(counts, count);
+    atomic_store(&count->rate, (double) (changes - count->sampled) / seconds);
+    count->sampled = changes;
+    atomic_store(&count->shrinks, shrinks(count, lag, seconds));
+    atomic_store(&count->reads_before, atomic_load(&count->sampled_reads));
+    atomic_store(&count->sampled_reads, reads_of(counts, count));
 }

@@ -14,6 +14,7 @@
 #include <ods/shape.h>
 
 #define TABLE_COUNTS_MAX 20000
+#define TABLE_LAGS       6 /* samples: what waits is foreseen by the last minute */
 
 enum table_operation {
     TABLE_CREATE,
@@ -36,8 +37,12 @@ struct table_count {
     char *topic;  /* of the first record that brought it; NULL: several tables count here */
     char *labels; /* pipeline="…",table="…", as Prometheus wants it */
     struct table_lane_count *lanes; /* one a lane */
-    uint64_t sampled;               /* of who samples: its changes by then */
-    _Atomic(double) rate;           /* changes a second of late; negative: not known yet */
+    /* Of who samples, every few seconds: its changes by then, and what waited, -1: not known. */
+    uint64_t sampled;
+    int64_t lags[TABLE_LAGS];
+    _Atomic(double) rate;    /* changes a second of late; negative: not known yet */
+    _Atomic(double) shrinks; /* by how many records a second what waits became less of late */
+    atomic_uint_fast64_t sampled_reads, reads_before; /* rows of a snapshot, and a sample earlier */
 };
 
 struct table_counts { /* of a pipeline */
@@ -64,7 +69,13 @@ void table_counting_add(struct table_counting *counting, const struct batch *bat
 /* The lanes' numbers added up; any thread. */
 uint64_t table_count_changes(const struct table_counts *counts, const struct table_count *count);
 int64_t table_count_newest_us(const struct table_counts *counts, const struct table_count *count);
-/* The rate of each table is from now on that of these seconds; one thread. */
-void table_counts_sample(struct table_counts *counts, double seconds);
+/* Rows of a snapshot that were applied while one runs: the last came within two samples. 0: none
+ * does. */
+uint64_t table_count_reads(const struct table_counts *counts, const struct table_count *count);
+
+/* One thread. The rates are from now on those of these seconds; `lag` are records that wait for
+ * the table in all, -1: not known, or it is held. */
+void table_count_sample(struct table_counts *counts, struct table_count *count, int64_t lag,
+                        double seconds);
 
 #endif

@@ -11,6 +11,7 @@
 #include "pipeline/lane.h"
 #include "pipeline/lanes_show.h"
 #include "pipeline/table_counts.h"
+#include "pipeline/watch.h"
 
 #define KEEPS_UP 1000 /* records, as of a pipeline */
 
@@ -26,8 +27,8 @@ struct row {
     const struct table_count *table; /* NULL: none is known of the topic */
     const char *topic;               /* NULL: not known */
     const struct topic_lag *place;   /* NULL: other processes have it */
-    uint64_t changes;
-    int64_t newest_us;
+    uint64_t changes, reads;
+    int64_t newest_us, complete_us; /* INT64_MIN: not known */
 };
 
 struct list {
@@ -103,16 +104,24 @@ static struct topic_lag *find_topics(const struct lanes_shown *shown, size_t fir
 
 /* --- tables --------------------------------------------------------------------------------- */
 
+/* NULL: the process has no partition of it. */
+static struct topic_lag *place_of(const char *topic, struct topic_lag *places, size_t count)
+{
+    struct topic_lag wanted = {.topic = topic};
+    return topic && count ? bsearch(&wanted, places, count, sizeof *places, by_topic) : NULL;
+}
+
 static void add_table(struct list *list, const struct table_counts *counts,
-                      const struct table_count *table, struct topic_lag *places, size_t count)
+                      const struct table_count *table, struct watch *watch,
+                      struct topic_lag *places, size_t count)
 {
     const char *topic = table->topic;
-    struct topic_lag wanted = {.topic = topic};
-    struct topic_lag *place =
-        topic && count ? bsearch(&wanted, places, count, sizeof *places, by_topic) : NULL;
+    struct topic_lag *place = place_of(topic, places, count);
     struct row row = {.pipeline = counts->pipeline, .table = table, .topic = topic, .place = place};
     row.changes = table_count_changes(counts, table);
+    row.reads = table_count_reads(counts, table);
     row.newest_us = table_count_newest_us(counts, table);
+    row.complete_us = watch && topic ? watch_complete_us(watch, topic) : INT64_MIN;
     if (place)
         place->has_table = true;
     add(list, &row);
@@ -132,13 +141,14 @@ static void add_pipeline(struct list *list, const struct lanes_shown *shown, siz
     list->places[list->place_count++] = places;
     for (const struct table_count *table = atomic_load(&counts->first); table;
          table = atomic_load(&table->next))
-        add_table(list, counts, table, places, count);
+        add_table(list, counts, table, lane_watch(shown->lanes[first]), places, count);
     for (size_t i = 0; i < count; i++)
         if (!places[i].has_table)
             add(list, &(struct row){.pipeline = counts->pipeline,
                                     .topic = places[i].topic,
                                     .place = &places[i],
-                                    .newest_us = INT64_MIN});
+                                    .newest_us = INT64_MIN,
+                                    .complete_us = INT64_MIN});
 }
 
 static int64_t lag_of(const struct row *row)
@@ -172,6 +182,40 @@ static const char *state_of(const struct row *row)
     return row->place->lag == 0 ? "caught up" : row->place->lag <= KEEPS_UP ? "keeps up" : "behind";
 }
 
+/* How long until nothing waits, by what the last minute took off; -1: not known. */
+static double seconds_left(const struct row *row)
+{
+    double shrinks = row->table ? atomic_load(&row->table->shrinks) : 0;
+    if (!row->place || row->place->paused || row->place->lag < 0)
+        return -1;
+    return row->place->lag == 0 ? 0 : shrinks > 0 ? (double) row->place->lag / shrinks : -1;
+}
+
+static void put_moment(struct buffer *out, const char *name, int64_t at_us)
+{
+    buffer_puts(out, name);
+    if (at_us == INT64_MIN)
+        buffer_puts(out, "null");
+    else
+        json_put_number(out, at_us, 6);
+}
+
+/* A snapshot's rows, and how long yet for whatever waits. */
+static void put_progress(struct buffer *out, const struct row *row)
+{
+    double left = seconds_left(row);
+    buffer_puts(out, ", \"snapshot_rows\": ");
+    if (row->reads)
+        json_put_number(out, (int64_t) row->reads, 0);
+    else
+        buffer_puts(out, "null");
+    buffer_puts(out, ", \"seconds_left\": ");
+    if (left < 0)
+        buffer_puts(out, "null");
+    else
+        json_put_number(out, llround(left * 10), 1);
+}
+
 static void put_row(struct buffer *out, const struct row *row)
 {
     double rate = row->table ? atomic_load(&row->table->rate) : 0;
@@ -195,11 +239,9 @@ static void put_row(struct buffer *out, const struct row *row)
         buffer_puts(out, "null");
     else
         json_put_number(out, llround(rate * 1e3), 3);
-    buffer_puts(out, ", \"last_change_at\": ");
-    if (row->newest_us == INT64_MIN)
-        buffer_puts(out, "null");
-    else
-        json_put_number(out, row->newest_us, 6);
+    put_moment(out, ", \"last_change_at\": ", row->newest_us);
+    put_moment(out, ", \"complete_to\": ", row->complete_us);
+    put_progress(out, row);
     buffer_puts(out, "}");
 }
 
@@ -233,4 +275,21 @@ bool tables_write(const struct lanes_shown *shown, struct buffer *out, size_t *t
     free(list.places);
     free(list.rows);
     return !list.failed;
+}
+
+void tables_sample(struct lane *const *lanes, size_t count, double seconds)
+{
+    struct lanes_shown shown;
+    struct topic_lag *places = NULL;
+    size_t topics = 0;
+    struct table_counts *counts = lane_tables(lanes[0]);
+    if (lanes_look(&shown, lanes, count))
+        places = find_topics(&shown, 0, count, &topics);
+    for (struct table_count *table = atomic_load(&counts->first); table;
+         table = atomic_load(&table->next)) {
+        const struct topic_lag *place = places ? place_of(table->topic, places, topics) : NULL;
+        table_count_sample(counts, table, place && !place->paused ? place->lag : -1, seconds);
+    }
+    free(places);
+    lanes_shown_done(&shown);
 }

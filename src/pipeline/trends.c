@@ -10,7 +10,7 @@
 #include "pipeline/json_text.h"
 #include "pipeline/lane.h"
 #include "pipeline/metrics.h"
-#include "pipeline/table_counts.h"
+#include "pipeline/tables_show.h"
 
 #define STEP_MS 10000
 #define SAMPLES 360
@@ -118,7 +118,7 @@ static void take_sample(struct trends *trends, struct course *course, double sec
     course->count += course->count < SAMPLES;
     pthread_mutex_unlock(&trends->mutex);
     course->before = now;
-    table_counts_sample(lane_tables(trends->lanes[course->first]), seconds);
+    tables_sample(trends->lanes + course->first, course->lanes, seconds);
 }
 
 static void *look(void *context)

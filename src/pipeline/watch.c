@@ -11,6 +11,7 @@
 #include "core/exit.h"
 #include "core/rare.h"
 #include "core/time.h"
+#include "pipeline/complete.h"
 #include "pipeline/fleet.h"
 #include "pipeline/history.h"
 #include "pipeline/idle.h"
@@ -47,8 +48,9 @@ struct watch {
     int64_t next_measure_us;
     int64_t tend_us;
     struct idle idle;
+    struct complete complete;
     struct fleet fleet;
-    struct rare away, unmeasured, untended, unfresh, alone;
+    struct rare away, unmeasured, untended, unfresh, unread, alone;
 
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t changed;
@@ -102,6 +104,11 @@ bool watch_place(struct watch *watch, const char *topic, int32_t partition, int6
 struct fleet *watch_fleet(struct watch *watch)
 {
     return watch->sink->ops->control->beat ? &watch->fleet : NULL;
+}
+
+int64_t watch_complete_us(struct watch *watch, const char *topic)
+{
+    return complete_of(&watch->complete, topic);
 }
 
 const struct watch_held *watch_lock(struct watch *watch, size_t *count)
@@ -236,6 +243,19 @@ static void freshen(struct watch *watch)
     say(watch, true, error.text);
 }
 
+/* For who asks the daemon; nothing else depends on it. */
+static void read_complete(struct watch *watch)
+{
+    struct error error;
+    error_init(&error);
+    enum ods_status status =
+        complete_keep(&watch->complete, watch->sink, watch->origin->settings, &error);
+    if (status == ODS_OK || atomic_load(&watch->stop) || !rare_due(&watch->unread))
+        return;
+    error_prefix(&error, "up to when tables are complete can't be read: ");
+    say(watch, true, error.text);
+}
+
 /* Without the others' rows nothing is wrong but what the page shows of them. */
 static void meet(struct watch *watch)
 {
@@ -266,6 +286,7 @@ static void look(struct watch *watch)
     watch->away = (struct rare){0};
     tend(watch);
     freshen(watch);
+    read_complete(watch);
     meet(watch);
     if (watch->known.number != watch_number(watch))
         publish(watch);
@@ -414,6 +435,7 @@ enum ods_status watch_open(struct watch **out, const struct worker_origin *origi
     pthread_mutex_init(&watch->mutex, NULL);
     pthread_cond_init(&watch->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
+    complete_init(&watch->complete);
     fleet_init(&watch->fleet);
     watch->origin = origin;
     atomic_store(&watch->number, -1);
@@ -471,6 +493,7 @@ void watch_close(struct watch *watch)
     watch_stop(watch);
     close_reader(watch);
     idle_done(&watch->idle);
+    complete_done(&watch->complete);
     fleet_done(&watch->fleet);
     if (watch->sink)
         watch->sink->ops->close(watch->sink);

@@ -41,6 +41,10 @@ bool watch_place(struct watch *watch, const char *topic, int32_t partition, int6
 /* The group's processes, as they told the target. NULL: the target keeps nothing of it. */
 struct fleet *watch_fleet(struct watch *watch);
 
+/* Up to when a topic of the group is complete, by the source's clock; INT64_MIN: not known, or the
+ * target does not keep it. */
+int64_t watch_complete_us(struct watch *watch, const char *topic);
+
 /* What is held, with the records that wait in all of the topic's partitions, whoever has them. */
 struct watch_held {
     const struct order *order;

@@ -92,6 +92,30 @@ def test_what_status_says_is_described(sink, database, kafka, table):
     daemon.kill()
 
 
+def test_how_complete_a_table_is_and_how_far_a_snapshot(sink, database, kafka, table):
+    """As ods_sink.freshness has it; a snapshot's rows while they come, and how long yet."""
+    sink.write(pipeline(table), database=database, kafka=True, lanes=1, batch={"max_events": 20})
+    kafka.produce([table.read(row(number)) for number in range(2000)])
+    daemon = sink.daemon().await_ready()
+
+    def shown():
+        [one] = assert_described(daemon)["tables"]
+        return one
+
+    daemon.await_that(lambda: assert_described(daemon)["tables"] and shown()["snapshot_rows"], what="a snapshot")
+    assert shown()["complete_to"] is None, "rows of a snapshot tell nothing"
+    assert "snapshot: " in sink.run("status", "-c", sink.conf, "--tables").stdout
+    daemon.await_that(lambda: database.count("items") == 2000, what="its rows")
+    moment = table._clock_ms + 1_000_000
+    kafka.produce([table.create(row(5000), ts_ms=moment)])
+    daemon.await_that(lambda: shown()["complete_to"], 30, what=lambda: str(shown()))
+    known = database.value("select extract(epoch from complete_to) from ods_sink.freshness where table_name = 'items'")
+    assert shown()["complete_to"] == pytest.approx(float(known), abs=1e-5) == moment / 1000
+    daemon.await_that(lambda: shown()["lag_records"] == 0 and shown()["seconds_left"] == 0, what=lambda: str(shown()))
+    daemon.await_that(lambda: shown()["snapshot_rows"] is None, 40, what="its end")
+    daemon.stop()
+
+
 def test_tls_and_token(sink, database, kafka, table, tmp_path):
     certificates = Certificates(tmp_path)
     health = free_port()

@@ -35,6 +35,8 @@ def test_status_of_a_daemon(sink, database, kafka, table):
     assert "PIPELINE" in done.stdout and "items" in done.stdout
     url = f"http://127.0.0.1:{sink.http_port}"
     assert table.topic in sink.run("status", "--url", url, "--partitions").stdout
+    [heading, line] = sink.run("status", "--url", url, "--tables").stdout.strip().splitlines()[-2:]
+    assert heading.split("  ")[0] == "TABLE" and line.split()[:5] == ["shop.items", "items", "caught", "up", "0"], line
     state = json.loads(sink.run("status", "--url", url, "--json").stdout)
     assert state["ready"] is True and state["lanes"][0]["pipeline"] == "items"
     assert sink.run("status", "--url", url, "--health").stdout == "ok\n"

@@ -77,7 +77,9 @@ def tables(count):
     return [{"pipeline": "shop", "table": None if state == "not known" else f"store.a_table_with_a_long_name_{number:03d}",
              "topic": f"shop.store.a_table_with_a_long_name_{number:03d}", "state": state, "lag_records": lag and lag - number,
              "changes": 120000 + number, "changes_per_second": None if lag is None else 3.25 * number,
-             "last_change_at": None if lag is None else time.time() - number}
+             "last_change_at": None if lag is None else time.time() - number,
+             "complete_to": None if lag is None else time.time() - number - 40, "snapshot_rows": 18_000 if number == 0 else None,
+             "seconds_left": None if lag is None else lag / 120 if lag != 12 else None}
             for number in range(count) for state, lag in [states[min(number // 2, 3 + number % 3)]]]
 
 
@@ -109,6 +111,7 @@ def states():
                 {"table": "public.Sales orders", "result": "differs", "missing": 1, "extra": 0, "changed": 4, "why": ""}]}}]
     paused = [{"pipeline": "crm", "topic": "crm.public.people", "table": "people", "state": "paused", "since": now - 7200,
                "by": "ada@ops-1", "reason": "an index is built", "backlog": 5120}]
+    held = {**paused[0], "pipeline": "shop", "topic": "shop.store.a_table_with_a_long_name_004", "by": "grace@ops-2"}
     fleet = processes(
         ("ods-1", 4711, "catching up", "warn", behind["says"], 42000, 3),
         ("ods-2.example.org", 815, "caught up", "good", "caught up", 0, 1),
@@ -123,7 +126,7 @@ def states():
     yield "operated", status([lane("shop", n) for n in range(2)], crm, sources=sources, verify=verify, paused=paused, fleet=fleet,
                              connect=connect, actions=True)
     yield "loaded", status([lane("shop", n, **behind) for n in range(2)], crm, derived=derived, sources=sources,
-                           verify=verify, paused=paused, fleet=fleet, connect=connect, tables=tables(9), tables_total=9)
+                           verify=verify, paused=[*paused, held], fleet=fleet, connect=connect, tables=tables(9), tables_total=9)
     why = ('target ods: connection to server at "10.1.2.3", port 5432 failed: Connection refused Is the server running on '
            'that host and accepting TCP/IP connections?')
     down = {"state": "waiting", "level": "bad", "says": f"waits for its target ods since 2026-11-27 10:12:03 UTC (3 min): {why}"}
@@ -233,10 +236,14 @@ def test_state(played, tmp_path, name, said):
             assert f"{process['host']}, process {process['process']}" in shown and words in shown, process
     if said["tables"]:
         total = said["tables_total"]
-        assert f"{total} tables, records wait for 6, those that are furthest behind first" in shown
+        assert f"{total} tables, snapshot of 1, records wait for 6, those that are furthest behind first" in shown
         assert ("500 more" in shown) == (total == 700)
         rows = re.findall(r'<td data-name="table">(.*?)</td>', drawn[drawn.index('id="tables"'):])
         assert rows[0] == "store.a_table_with_a_long_name_000" and len(rows) == min(total, 200), rows
+        assert "40 s ago" in shown
+        assert "snapshot: 18,000 rows, 30% of what has come, about 6 min yet" in shown
+        if len(said["paused"]) > 1:
+            assert "paused by grace@ops-2" in shown
     assert all(f"Lane {one['lane']}: " in shown and f"writer {one['writer']}" in shown for one in said["lanes"])
     rows = re.findall(r'<td data-name="setting" class="text"><code>(.*?)</code></td><td[^>]*><code>(.*?)</code>', re.sub(
         r'class="text" data-name="(\w+)"', r'data-name="\1" class="text"', drawn))

@@ -320,6 +320,16 @@ static enum ods_status postgres_freshen(struct sink *sink, const struct position
                             : status;
 }
 
+static enum ods_status postgres_complete(struct sink *sink, struct topics_complete *topics,
+                                         struct error *error)
+{
+    struct postgres *postgres = from_sink(sink);
+    enum ods_status status = postgres_ready(postgres, error);
+    return status == ODS_OK
+               ? freshness_read(&postgres->conn, postgres->config.group, topics, error)
+               : status;
+}
+
 static enum ods_status postgres_beat(struct sink *sink, const struct fleet_member *self,
                                      struct fleet_members *all, struct error *error)
 {
@@ -341,6 +351,7 @@ static enum ods_status postgres_part(struct sink *sink, const char *name, struct
 static const struct control_ops control_ops = {
     .tend = postgres_tend,
     .freshen = postgres_freshen,
+    .complete = postgres_complete,
     .beat = postgres_beat,
     .part = postgres_part,
     .watch = postgres_watch,

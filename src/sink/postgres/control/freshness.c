@@ -1,9 +1,13 @@
 /* See freshness.h. */
 #include "sink/postgres/control/freshness.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "sink/postgres/control/control.h"
 #include "sink/postgres/wire/own_schema.h"
 #include "sql/postgres/freshen.h"
+#include "sql/postgres/freshness_read.h"
 
 void beats_done(struct beats *beats)
 {
@@ -62,4 +66,27 @@ enum ods_status freshness_keep(struct beats *beats, struct conn *conn, const cha
     for (size_t i = 0; i < 3; i++)
         buffer_done(&lists[i]);
     return status;
+}
+
+enum ods_status freshness_read(struct conn *conn, const char *group,
+                               struct topics_complete *topics, struct error *error)
+{
+    const char *values[] = {group};
+    PGresult *rows = NULL;
+    enum ods_status status = own_query(conn, sql_freshness_read, 1, values, &rows, error);
+    size_t count = status == ODS_OK ? (size_t) PQntuples(rows) : 0;
+    *topics = (struct topics_complete){.items = calloc(count + 1, sizeof *topics->items)};
+    bool good = topics->items != NULL;
+    for (int row = 0; good && row < (int) count; row++) {
+        struct topic_complete *one = &topics->items[topics->count++];
+        one->topic = strdup(PQgetvalue(rows, row, 0));
+        one->complete_us = PQgetisnull(rows, row, 1) ? INT64_MIN
+                                                     : strtoll(PQgetvalue(rows, row, 1), NULL, 10);
+        good = one->topic != NULL;
+    }
+    PQclear(rows);
+    if (good && status == ODS_OK)
+        return ODS_OK;
+    topics_complete_done(topics);
+    return status == ODS_OK ? error_out_of_memory(error) : status;
 }
