@@ -66,6 +66,76 @@ def logged():
                         yield where, text
 
 
+# --- fields -----------------------------------------------------------------------------------------
+
+ARRAY = r"\(?const char \*(?:const ?)?\[\]\)?\s*\{(.*?)\}"
+
+
+def _names(where, array):
+    """Of pairs of name and value that end with NULL; a name may depend: `cond ? "name" : NULL`."""
+    parts = [part for part in next(calls(f"f({array})", "f"))]
+    assert parts[-1] == "NULL" and len(parts) % 2, f"{where}: {array}"
+    for part in parts[:-1:2]:
+        found = re.findall(r'"(\w+)"', part)
+        assert found, f"{where}: a field's name that is no literal: {part}"
+        yield from found
+
+
+def _fields_macros():
+    """{name: {file: array}}: what stands for the fields of a call."""
+    macros = {}
+    for path in sorted((ROOT / "src").rglob("*.[ch]")):
+        source = path.read_text(encoding="utf-8").replace("\\\n", " ")
+        for found in re.finditer(r"#define (\w+_FIELDS)\(\w+(?:, \w+)*\)\s+(.*)", source):
+            array = re.search(ARRAY, found[2], re.S)
+            if array:
+                macros.setdefault(found[1], {})[path.relative_to(ROOT).as_posix()] = array[1]
+    return macros
+
+
+def fields():
+    """{name of a field: files} of all lines that can be logged; a call whose fields can't be told is an error."""
+    macros, known, calls_seen = _fields_macros(), {}, 0
+    for path in sorted((ROOT / "src").rglob("*.[ch]")):
+        where, source = path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
+        if where.startswith("src/core/log."):
+            continue
+        local = [found[1] for found in re.finditer(r"(?<!\w)fields\[\]\s*=\s*\{(.*?)\};", source, re.S)]
+        for parts in calls(source, "log_event"):
+            calls_seen += 1
+            given = parts[1]
+            macro = re.match(r"(\w+)\(", given)
+            literal = re.match(ARRAY, given, re.S)
+            if given == "NULL":
+                continue
+            if given == "fields":
+                arrays = local
+            elif macro and macro[1] in macros:
+                arrays = macros[macro[1]].values()
+            else:
+                arrays = [literal[1]] if literal else []
+            assert arrays, f"{where}: which fields has {given}?"
+            for array in arrays:
+                for name in _names(where, array):
+                    known.setdefault(name, set()).add(where)
+    assert calls_seen > 40, "the sources are read"
+    return known
+
+
+def fixed_fields():
+    """{form: what each of its lines has, by the functions of core/log.c that write them}"""
+    source = (ROOT / "src" / "core" / "log.c").read_text(encoding="utf-8")
+
+    def body(function):
+        return re.search(rf"{function}\(.*?\n}}\n", source, re.S)[0]
+
+    def members(function):
+        return set(re.findall(r'\\"([A-Za-z_.]+)\\":', body(function)))
+
+    journal = set(re.findall(r'(?:"|\\n)([A-Z_]+)=', body("send_to_journal")))
+    return {"json": members("format_json"), "otel": members("format_otel"), "journal": journal}
+
+
 # What a running daemon meets. Commands explain their own errors on the spot.
 DAEMON = ("pipeline", "connect", "source", "sink", "format", "derived", "verify", "transform", "core", "http", "quality",
           "xml")

@@ -31,15 +31,32 @@ def test_what_is_explained_is_there():
     assert not gone, gone
 
 
+def documented_fields():
+    """{form: names} as the table of docs/logs.md has them, and the names of OpenTelemetry by that of text."""
+    rows = LOGS.split("| `text` | `json` |")[1].split("\n\n")[0].splitlines()[2:]
+    forms, otel = {form: set() for form in ("text", "json", "otel", "journal")}, {}
+    for row in rows:
+        cells = [set(re.findall(r"`([^`]+)`", cell)) - {"Attributes", "Resource"} for cell in row.split("|")[1:5]]
+        for form, names in zip(forms, cells):
+            assert not forms[form] & names, f"twice: {row}"
+            forms[form] |= names
+        if cells[0]:
+            otel[min(cells[0]).removesuffix("=")] = cells[2]
+    return forms, otel
+
+
 def test_fields():
-    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.[ch]"))
-    fields = set()
-    for found in re.finditer(r"(?:const char \*const (?:\w+_)?fields\[\]\s*=\s*|\(const char \*const\[\]\)\s*)\{(.*?)NULL", source, re.S):
-        fields.update(re.findall(r'"([a-z_]+)",', found[1])[:1] + re.findall(r', "([a-z_]+)", ', found[1]))
-    fields -= {"0"}
-    assert {"pipeline", "lane"} <= fields
-    for field in fields & {"pipeline", "lane", "database", "target", "derived", "table"}:
-        assert f"`{field}=`" in LOGS and f"`ODS_{field.upper()}`" in LOGS, field
+    """Each field that a line can have, by all of its names, and no other."""
+    written, (forms, otel) = messages.fields(), documented_fields()
+    assert {"pipeline", "lane", "trace_id"} <= set(written)
+    fixed = messages.fixed_fields()
+    assert {"time", "message"} <= fixed["json"] and {"Timestamp", "Body"} <= fixed["otel"] and "MESSAGE" in fixed["journal"]
+    names = {name: {f"ods_sink.{name}"} for name in written} | {"trace_id": {"TraceId"}}
+    for form, expected in (("text", {f"{name}=" for name in written}), ("json", fixed["json"] | set(written)),
+                           ("otel", fixed["otel"] - {"Attributes", "Resource"} | set.union(*names.values())),
+                           ("journal", fixed["journal"] | {f"ODS_{name.upper()}" for name in written})):
+        assert forms[form] == expected, f"{form}: docs/logs.md lacks {expected - forms[form]}, and nothing writes {forms[form] - expected}"
+    assert otel == names, "a field has OpenTelemetry's name of another"
 
 
 # The kinds of errors: a heading of the runbook, where such errors come from, and what they say. The first that fits.
