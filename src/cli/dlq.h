@@ -11,6 +11,7 @@
 #include "cli/letter.h"
 #include "cli/letter_store.h"
 #include "pipeline/worker.h"
+#include "sink/postgres/letters/letters.h"
 #include "source/kafka/kafka.h"
 #include "source/kafka/kafka_tool.h"
 

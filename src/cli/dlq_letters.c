@@ -334,7 +334,7 @@ static int open_route(struct route *route, const struct dlq *dlq, struct error *
         return CLI_CONFIG;
     route->wait_ms = dlq->wait_ms;
     route->batch = batch_new();
-    if (asprintf(&route->group, "%s.dlq", pipeline->group_id) < 0)
+    if (asprintf(&route->group, "%s" LETTERS_REPLAYS, pipeline->group_id) < 0)
         route->group = NULL;
     if (!route->batch || !route->group) {
         error_set(error, ODS_FATAL, "out of memory for pipeline \"%s\"", pipeline->name);

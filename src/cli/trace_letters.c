@@ -223,7 +223,8 @@ int trace_read_marks(struct trace *trace, struct error *error)
     struct arena arena;
     struct position *positions = calloc(trace->letters.count + 1, sizeof *positions);
     char *group = NULL;
-    bool good = positions && asprintf(&group, "%s.dlq", trace->choice.pipeline->group_id) >= 0;
+    bool good = positions && asprintf(&group, "%s" LETTERS_REPLAYS,
+                                      trace->choice.pipeline->group_id) >= 0;
     arena_init(&arena);
     for (size_t i = 0; good && i < trace->letters.count; i++) {
         const struct trace_letter *letter = &trace->letters.items[i].letter;

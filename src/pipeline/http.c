@@ -29,6 +29,7 @@
 #include "pipeline/keeper.h"
 #include "pipeline/lane.h"
 #include "pipeline/lanes_show.h"
+#include "pipeline/letter_counter.h"
 #include "pipeline/source_guard.h"
 #include "pipeline/tables_show.h"
 #include "pipeline/tracer.h"
@@ -45,6 +46,7 @@ struct http {
     size_t lane_count;
     struct guard *guard; /* NULL: there is none */
     struct source_guard *sources; /* NULL: there is none */
+    struct letter_counter *letters; /* NULL: there is none */
     struct trends *trends;        /* NULL: there are none */
     struct tracer *tracer;        /* NULL: there is none */
     struct inspector *const *inspectors;
@@ -76,6 +78,7 @@ static void put_metrics(struct http *http, struct buffer *out)
     metrics_write(out, http->lanes, http->lane_count, http->form);
     guard_metrics(http->guard, out);
     source_guard_metrics(http->sources, out);
+    letter_counter_metrics(http->letters, out);
     verifiers_metrics(http->verifiers, http->verifier_count, out);
     inspectors_metrics(http->inspectors, http->inspector_count, out);
     keepers_metrics(http->keepers, http->keeper_count, out);
@@ -228,12 +231,13 @@ static json_t *describe_status(struct http *http)
     for (size_t i = 0; i < http->lane_count; i++)
         describe_held(held, http->lanes[i]);
     return json_pack(
-        "{s:i, s:s, s:f, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema",
+        "{s:i, s:s, s:f, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema",
         STATUS_SCHEMA, "version", ODS_VERSION, "now", (double) time_wall_us() / 1e6,
         "configuration", http->file ? text_of(http->file) : json_null(), "actions",
         http->actions.actions != NULL, "pipelines",
         conditions_describe(http->lanes, http->lane_count, http->trends), "paused", held,
-        "retention", guard_describe(http->guard), "sources", source_guard_describe(http->sources),
+        "retention", guard_describe(http->guard), "dead_letters",
+        letter_counter_describe(http->letters), "sources", source_guard_describe(http->sources),
         "connect", source_guard_connectors(http->sources),
         "verify", verifiers_describe(http->verifiers, http->verifier_count), "quality",
         inspectors_describe(http->inspectors, http->inspector_count), "derived",
@@ -471,6 +475,11 @@ void http_show_guard(struct http *http, struct guard *guard)
 void http_show_sources(struct http *http, struct source_guard *sources)
 {
     http->sources = sources;
+}
+
+void http_show_letters(struct http *http, struct letter_counter *letters)
+{
+    http->letters = letters;
 }
 
 void http_show_trends(struct http *http, struct trends *trends)

@@ -17,6 +17,7 @@ struct actions;
 struct trends;
 struct tracer;
 struct keeper;
+struct letter_counter;
 struct inspector;
 struct verifier;
 
@@ -34,6 +35,7 @@ void http_show_inspectors(struct http *http, struct inspector *const *inspectors
 void http_show_keepers(struct http *http, struct keeper *const *keepers, size_t count);
 void http_show_verifiers(struct http *http, struct verifier *const *verifiers, size_t count);
 void http_show_sources(struct http *http, struct source_guard *sources);
+void http_show_letters(struct http *http, struct letter_counter *letters);
 void http_show_trends(struct http *http, struct trends *trends); /* before http_start(), too */
 /* Before http_start(), too: ods-sink.conf, as it was named; NULL: there is none. */
 void http_show_file(struct http *http, const char *file);

@@ -16,6 +16,7 @@
  *         ├ guard thread           guard.c: does Kafka's retention take what waits?
  *         ├ source guard thread    source_guard.c: does the source's log keep what is not read?
  *         ├ verifier threads       verifier.c: is the target as its source? One a pipeline
+ *         ├ letter counter thread  letter_counter.c: how many dead letters wait in their table
  *         ├ inspector threads      inspector.c: do the rules about the data hold? One a pipeline
  *         ├ tracer thread          tracer.c: spans to an OpenTelemetry collector
  *         ├ trends thread          trends.c: what the pipelines did in the last hour
@@ -40,6 +41,7 @@
 #include "pipeline/inspector.h"
 #include "pipeline/keeper.h"
 #include "pipeline/lane.h"
+#include "pipeline/letter_counter.h"
 #include "pipeline/source_guard.h"
 #include "pipeline/tracer.h"
 #include "pipeline/trends.h"
@@ -65,6 +67,7 @@ struct pipelines {
     struct actions *actions; /* NULL: there are no operators */
     struct guard *guard;
     struct source_guard *sources;
+    struct letter_counter *letters; /* NULL: there is nothing to count */
     struct trends *trends;
     struct tracer *tracer;
     struct verifier **verifiers;
@@ -200,6 +203,8 @@ static enum ods_status start_all(struct pipelines *pipelines, const struct setti
     if (status == ODS_OK)
         status = source_guard_start(&pipelines->sources, settings, error);
     if (status == ODS_OK)
+        status = letter_counter_start(&pipelines->letters, settings, error);
+    if (status == ODS_OK)
         status = start_verifiers(pipelines, settings, error);
     if (status == ODS_OK)
         status = start_inspectors(pipelines, settings, error);
@@ -209,6 +214,7 @@ static enum ods_status start_all(struct pipelines *pipelines, const struct setti
         *exit_code = CLI_INTERNAL;
         http_show_guard(pipelines->http, pipelines->guard);
         http_show_sources(pipelines->http, pipelines->sources);
+        http_show_letters(pipelines->http, pipelines->letters);
         status = trends_start(&pipelines->trends, pipelines->lanes, pipelines->count, error);
         http_show_trends(pipelines->http, pipelines->trends);
         http_show_file(pipelines->http, settings->file);
@@ -280,7 +286,8 @@ void pipelines_look(struct pipelines *pipelines, struct pipelines_state *state)
             state->failed = status.exit_code;
         state->ended += lane_ended(pipelines->lanes[i]);
     }
-    state->looking = !source_guard_ended(pipelines->sources);
+    state->looking = !source_guard_ended(pipelines->sources) ||
+                     !letter_counter_ended(pipelines->letters);
     for (size_t i = 0; i < pipelines->verifier_count; i++)
         state->looking |= !verifier_ended(pipelines->verifiers[i]);
     for (size_t i = 0; i < pipelines->inspector_count; i++)
@@ -306,6 +313,7 @@ void pipelines_show_configuration(struct pipelines *pipelines, char *json)
 static void stop_lookers(struct pipelines *pipelines)
 {
     source_guard_stop(pipelines->sources);
+    letter_counter_stop(pipelines->letters);
     for (size_t i = 0; i < pipelines->verifier_count; i++)
         verifier_stop(pipelines->verifiers[i]);
     for (size_t i = 0; i < pipelines->inspector_count; i++)
@@ -340,6 +348,7 @@ int pipelines_join(struct pipelines *pipelines)
     guard_stop(pipelines->guard);
     stop_lookers(pipelines);
     source_guard_join(pipelines->sources);
+    letter_counter_join(pipelines->letters);
     for (size_t i = 0; i < pipelines->verifier_count; i++)
         verifier_join(pipelines->verifiers[i]);
     for (size_t i = 0; i < pipelines->inspector_count; i++)

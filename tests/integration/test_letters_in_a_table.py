@@ -127,6 +127,78 @@ def test_bytes_that_a_text_can_not_hold(letters):
     assert shown["value"] == "no JSON \u0000"
 
 
+WAITING = "ods_sink_dead_letters_waiting"
+
+
+def waiting(daemon):
+    """What /status tells of it too."""
+    told = json.loads(daemon.get("/status")[1])["dead_letters"]
+    assert all((one["oldest_at"] is None) == (one["waiting"] == 0) for one in told)
+    return {one["pipeline"]: one["waiting"] for one in told}
+
+
+def test_how_many_wait(letters):
+    """Over a restart, and until they are replayed or skipped, by whomever; the last letter of a record counts."""
+    daemon = letters.write(log={"level": "info"}).daemon()
+    daemon.await_that(lambda: daemon.metric(WAITING) == 0, what="there is no table, so none waits")
+    for number in range(1, 4):
+        letters.append(number, "many")
+    daemon.await_that(lambda: daemon.metric(WAITING) == 3, what="three wait")
+    daemon.stop()
+    daemon = letters.daemon()
+    daemon.await_that(lambda: daemon.metric(WAITING) == 3, what="they still wait")
+    assert waiting(daemon) == {"in": 3}
+    letters.database.execute("insert into ods_sink.dead_letters (pipeline, topic, partition, record_offset, stage, error, letter) "
+                             "select pipeline, topic, partition, record_offset, stage, error, letter "
+                             "from ods_sink.dead_letters where record_offset = 1")
+    letters.database.execute("alter table amounts alter amount type text")
+    letters.dlq("replay", "--offset", "0-1", "--force")
+    daemon.await_that(lambda: daemon.metric(WAITING) == 1, what="two were replayed, one of them by its last letter")
+    letters.dlq("skip", "--all")
+    daemon.await_that(lambda: daemon.metric(WAITING) == 0, what="one was skipped")
+    assert waiting(daemon) == {"in": 0} and letters.listed("--all")["letters"] == 3
+    letters.database.execute("alter table ods_sink.dead_letters rename column at to at_")
+    daemon.await_that(lambda: "dead letters that wait in the table dead_letters can't be counted" in daemon.log(),
+                      what="the log says so")
+    assert daemon.metric(WAITING) == 0
+    daemon.stop()
+
+
+def test_how_many_of_a_queue_wait(letters):
+    """Records of a queue are known by their identity; another schema and a name that has to be quoted; what stands elsewhere
+    is not counted."""
+    queue = {"name": "the \"queue\"", "topics": ["queued"], "format": "json", "input": {"type": "messages", "listen": f"127.0.0.1:{free_port()}"},
+             "target": "ods", "defaults": {"key": ["id"]}}
+    files = {"name": "files", "topics": ["lines"], "format": "json", "input": {"type": "file", "path": str(letters.sink.folder / "in.jsonl")},
+             "target": "files"}
+    letters.sink.http_port = free_port()
+    letters.sink.write(queue, files, dead_letter={"table": "public.Late ones", "target": "ods"},
+                       targets=[{"name": "ods", "type": "postgres", "dsn": letters.database.dsn, "schema": "own schema"},
+                                {"name": "files", "type": "file", "directory": str(letters.sink.folder)}],
+                       http={"listen": f"127.0.0.1:{letters.sink.http_port}"})
+    daemon = letters.sink.daemon()
+    daemon.await_that(lambda: daemon.metric(WAITING) == 0)
+    place = 'public."Late ones"'
+    letters.database.execute(f"create table {place} (id bigint generated always as identity primary key, at timestamptz not null default "
+                             "clock_timestamp(), pipeline text, topic text, partition int, record_offset bigint, stage text, code "
+                             "text, error text, letter json)")
+    for pipeline_, offset, identity in ((queue, 0, "a"), (queue, 7, "a"), (queue, 7, "b\u0000"), (queue, 9, None),
+                                        (files, 1, None)):
+        headers = {"ods.topic": "queued", "ods.partition": "0", "ods.offset": str(offset), **({"ods.identity": identity} if identity else {}),
+                   "ods.pipeline": pipeline_["name"], "ods.stage": "apply", "ods.error": "ods.identity"}
+        line = {"topic": "queued", "partition": 0, "offset": offset, "ts": 1, "payload": "{}",
+                "headers": [text for pair in headers.items() for text in pair]}
+        letters.database.execute(f"insert into {place} (pipeline, topic, partition, record_offset, stage, error, letter) "
+                                 "values (%s, 'queued', 0, %s, 'apply', 'x', %s)", pipeline_["name"], offset, json.dumps(line, separators=(",", ":")))
+    assert letters.listed("--pipeline", queue["name"])["letters"] == 3
+    daemon.await_that(lambda: daemon.metric(WAITING) == 3, what="those of the queue")
+    assert waiting(daemon) == {queue["name"]: 3}
+    letters.dlq("skip", "--pipeline", queue["name"], "--offset", "7")
+    assert letters.listed("--pipeline", queue["name"])["letters"] == 1
+    daemon.await_that(lambda: daemon.metric(WAITING) == 1, what="two were skipped")
+    daemon.stop()
+
+
 def test_what_is_refused(letters):
     def refused(text, dead_letter):
         done = letters.write(dead_letter).sink.check(expect=Exit.CONFIG)

@@ -31,6 +31,8 @@ round trip: the phase `commit` has that time.
 """
 # What is there where something is configured: how its metrics begin, the heading, what is said of them.
 SOMETIMES = [
+    (("dead_letters_",), "Dead letters", "Where they are in a table (`dead_letter.table`), of pipelines whose target has it; label `pipeline` "
+     "([operations.md](operations.md#dead-letters) says why not of others). Each process counts those of all."),
     (("source_",), "The sources' logs", "Where a pipeline's `database` is one of `databases`; labels `pipeline`, "
      "`database`, and `slot`, which is empty of a binary log ([source-guard.md](source-guard.md))."),
     (("connect_", "connector_"), "Connectors", "Where `connect.url` or `connect_clusters` is set; labels `cluster`, "
@@ -60,6 +62,8 @@ def lines_of(found):
 
 
 def page_of(found):
+    some = tuple(f"ods_sink_{one}" for beginnings, _, _ in SOMETIMES for one in beginnings)
+    found = {name: told for name, told in found.items() if not name.startswith(some)}
     rest = {name: (kind, text) for name, (kind, text, _) in exported().items() if name not in found}
     page = HEAD + lines_of(found)
     for beginnings, title, said in SOMETIMES:

@@ -13,8 +13,10 @@
 #include "sql/postgres/letters_put.h"
 #include "sql/postgres/letters_read.h"
 #include "sql/postgres/letters_there.h"
+#include "sql/postgres/letters_waiting.h"
 
-#define TABLE      "ods_sink.dead_letters"
+#define OWN_SCHEMA "ods_sink."
+#define TABLE      OWN_SCHEMA "dead_letters"
 #define READ_ROWS  500
 #define READ_BYTES "16777216"
 #define DIGITS     24
@@ -22,7 +24,7 @@
 struct letters {
     struct conn conn;
     struct session_settings settings; /* the target's, but commits are waited for */
-    char *quoted;                     /* the table's name */
+    char *quoted, *own_schema;        /* names: the table's; the sink's own schema's */
     unsigned made;                    /* the session in which it was seen to be there */
 };
 
@@ -49,7 +51,9 @@ struct letters *letters_new(const struct target_settings *target, const char *ta
     letters->settings = settings->session;
     letters->settings.synchronous_commit = true;
     letters->quoted = quote_table(settings->session.schema, table);
-    if (conn_init(&letters->conn, target->name, &letters->settings) && letters->quoted)
+    letters->own_schema = quote_name(settings->session.schema);
+    if (conn_init(&letters->conn, target->name, &letters->settings) && letters->quoted &&
+        letters->own_schema)
         return letters;
     letters_free(letters);
     return NULL;
@@ -61,6 +65,7 @@ void letters_free(struct letters *letters)
         return;
     conn_done(&letters->conn);
     free(letters->quoted);
+    free(letters->own_schema);
     free(letters);
 }
 
@@ -74,16 +79,20 @@ void letters_clear_interrupt(struct letters *letters)
     conn_clear_interrupt(&letters->conn);
 }
 
-/* The statement with this table's name in it. */
+/* The statement with the names of this table and of the sink's own schema in it. */
 static enum ods_status query(struct letters *letters, const char *sql, int count,
                              const char *const *values, PGresult **result, struct error *error)
 {
-    const char *at = strstr(sql, TABLE);
     struct buffer text;
     buffer_init(&text);
-    buffer_add(&text, sql, (size_t) (at - sql));
-    buffer_puts(&text, letters->quoted);
-    buffer_puts(&text, at + strlen(TABLE));
+    for (const char *found; (found = strstr(sql, OWN_SCHEMA));) {
+        bool table = strncmp(found, TABLE, strlen(TABLE)) == 0;
+        buffer_add(&text, sql, (size_t) (found - sql));
+        buffer_puts(&text, table ? letters->quoted : letters->own_schema);
+        buffer_puts(&text, table ? "" : ".");
+        sql = found + strlen(table ? TABLE : OWN_SCHEMA);
+    }
+    buffer_puts(&text, sql);
     enum ods_status status = text.failed ? error_out_of_memory(error)
                                          : conn_query(&letters->conn, buffer_text(&text), count,
                                                       values, result, error);
@@ -187,5 +196,77 @@ enum ods_status letters_erase(struct letters *letters, const int64_t *ids, size_
     if (status == ODS_OK)
         status = query(letters, sql_letters_erase, 1, values, NULL, error);
     buffer_done(&list);
+    return status;
+}
+
+/* --- what waits ------------------------------------------------------------------------------- */
+
+/* Three arrays, as texts. */
+struct asked {
+    struct buffer pipelines, replays, queues;
+};
+
+/* `more` stands behind the text. */
+static void put_text(struct buffer *array, const char *text, const char *more)
+{
+    buffer_puts(array, array->length ? ",\"" : "{\"");
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            buffer_puts(array, "\\");
+        buffer_add(array, text, 1);
+    }
+    buffer_puts(array, more);
+    buffer_puts(array, "\"");
+}
+
+static void ask_of(struct asked *asked, const struct letters_waiting *waiting, size_t count)
+{
+    buffer_init(&asked->pipelines);
+    buffer_init(&asked->replays);
+    buffer_init(&asked->queues);
+    for (size_t i = 0; i < count; i++) {
+        put_text(&asked->pipelines, waiting[i].pipeline, "");
+        put_text(&asked->replays, waiting[i].group, LETTERS_REPLAYS);
+        put_text(&asked->queues, waiting[i].queue ? "t" : "f", "");
+    }
+    buffer_puts(&asked->pipelines, count ? "}" : "{}");
+    buffer_puts(&asked->replays, count ? "}" : "{}");
+    buffer_puts(&asked->queues, count ? "}" : "{}");
+}
+
+static void take_counts(const PGresult *rows, struct letters_waiting *waiting, size_t count)
+{
+    for (int row = 0; row < PQntuples(rows); row++) {
+        size_t number = strtoul(PQgetvalue(rows, row, 0), NULL, 10);
+        if (!number || number > count)
+            continue;
+        waiting[number - 1].count = strtoll(PQgetvalue(rows, row, 1), NULL, 10);
+        waiting[number - 1].oldest_us = strtoll(PQgetvalue(rows, row, 2), NULL, 10);
+    }
+}
+
+enum ods_status letters_waiting(struct letters *letters, const char *place,
+                                struct letters_waiting *waiting, size_t count, struct error *error)
+{
+    struct asked asked;
+    PGresult *rows = NULL;
+    bool there = false;
+    ask_of(&asked, waiting, count);
+    bool full = asked.pipelines.failed || asked.replays.failed || asked.queues.failed;
+    const char *values[] = {buffer_text(&asked.pipelines), buffer_text(&asked.replays),
+                            buffer_text(&asked.queues), place};
+    enum ods_status status = full ? error_out_of_memory(error) : conn_open(&letters->conn, error);
+    for (size_t i = 0; i < count; i++)
+        waiting[i].count = waiting[i].oldest_us = 0;
+    if (status == ODS_OK)
+        status = is_there(letters, &there, error);
+    if (status == ODS_OK && there)
+        status = query(letters, sql_letters_waiting, 4, values, &rows, error);
+    if (status == ODS_OK && there)
+        take_counts(rows, waiting, count);
+    PQclear(rows);
+    buffer_done(&asked.pipelines);
+    buffer_done(&asked.replays);
+    buffer_done(&asked.queues);
     return status;
 }

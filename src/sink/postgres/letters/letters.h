@@ -42,4 +42,20 @@ enum ods_status letters_read(struct letters *letters, int64_t after,
 enum ods_status letters_erase(struct letters *letters, const int64_t *ids, size_t count,
                               struct error *error);
 
+/* Behind a pipeline's group: the group under which its target keeps what became of its letters. */
+#define LETTERS_REPLAYS ".dlq"
+
+/* A pipeline whose target has the table, and how many of its letters were neither replayed nor
+ * skipped. */
+struct letters_waiting {
+    const char *pipeline, *group;
+    bool queue; /* its records are known by an identity */
+    int64_t count, oldest_us; /* wall clock; 0: none waits */
+};
+
+/* Counts of each; none waits where there is no table. `place`: the table as it is configured, which
+ * the marks of replays begin with. Reads the whole table. */
+enum ods_status letters_waiting(struct letters *letters, const char *place,
+                                struct letters_waiting *waiting, size_t count, struct error *error);
+
 #endif
