@@ -134,12 +134,14 @@ static void write_partitions_of(const struct page *page, const struct lane_place
     }
 }
 
-static bool waits(const struct lane_places *shown)
+/* Records that wait in partitions that no order holds. */
+static int64_t waiting(const struct lane_places *shown)
 {
-    bool any = false;
+    int64_t sum = 0;
     for (size_t i = 0; i < shown->count; i++)
-        any |= !shown->items[i].paused && shown->items[i].lag > 0;
-    return any;
+        if (!shown->items[i].paused && shown->items[i].lag > 0)
+            sum += shown->items[i].lag;
+    return sum;
 }
 
 static void write_lag_of(const struct page *page, size_t lane, const struct lane_places *shown)
@@ -149,7 +151,7 @@ static void write_lag_of(const struct page *page, size_t lane, const struct lane
         return;
     double seconds = (double) (time_wall_us() - source_us) / 1e6;
     metrics_begin(page, lane, "lag_seconds", "");
-    buffer_printf(page->out, "%.3f\n", waits(shown) && seconds > 0 ? seconds : 0);
+    buffer_printf(page->out, "%.3f\n", waiting(shown) && seconds > 0 ? seconds : 0);
 }
 
 void metrics_write_partitions(const struct page *page)
@@ -167,6 +169,13 @@ void metrics_write_partitions(const struct page *page)
         "holds: those are in paused_backlog_records");
     for (size_t i = 0; i < count; i++)
         write_partitions_of(page, &shown.places[i], page->statuses[i].pipeline, true);
+    metrics_head(page->out, "lane_lag_records", "gauge",
+                 "Records that wait in all partitions of the lane, but for those that an order holds");
+    for (size_t i = 0; i < count; i++) {
+        metrics_begin(page, i, "lane_lag_records", "");
+        metrics_put_number(page->out, waiting(&shown.places[i]));
+        buffer_puts(page->out, "\n");
+    }
     metrics_head(page->out, "lag_seconds", "gauge",
                  "Age of the newest change that the target has, while records of the lane's "
                  "partitions wait that no order holds; 0 while none does");

@@ -39,6 +39,37 @@ def terminate(stack, database):
                       f"where datname = '{database.name}' and application_name = 'ods-sink'")
 
 
+def lags(daemon):
+    """By lane, of /metrics."""
+    return {int(lane): int(lag) for lane, lag in re.findall(r'ods_sink_lane_lag_records\{.*lane="(\d)"\} (\d+)', daemon.get("/metrics")[1])}
+
+
+def test_one_lane_stands_still(sink, database, kafka, prefix):
+    """What waits is told of each lane: a lock that one of two meets, while the other goes on."""
+    items, orders = Table(prefix=prefix), Table("orders", prefix=prefix)
+    for table in (items, orders):
+        kafka.create(table.topic, 1)
+    sink.write(pipeline(f"^{prefix}\\.shop\\..*", name="shop", group_id=f"{prefix}-group"), database=database, kafka=True, lanes=2)
+    daemon = sink.daemon().await_ready()
+    kafka.produce([table.create(row(1)) for table in (items, orders)])
+    daemon.await_that(lambda: all(database.exists(name) and database.count(name) == 1 for name in ("items", "orders")))
+    daemon.await_that(lambda: [len(lane["partitions"]) for lane in status_of(daemon)["lanes"]] == [1, 1], what="a partition each")
+    daemon.await_that(lambda: lags(daemon) == {0: 0, 1: 0}, what="nothing waits")
+    session = database.connect()
+    session.autocommit = False
+    session.cursor().execute("lock table items in access exclusive mode")
+    kafka.produce([items.create(row(number)) for number in range(2, 42)])
+    daemon.await_that(lambda: waiting(daemon, items.topic) == 40, what="what waits")
+    kafka.produce([orders.create(row(2))])
+    daemon.await_that(lambda: database.count("orders") == 2, what="the other lane goes on")
+    stands = next(lane["lane"] for lane in status_of(daemon)["lanes"] if lane["partitions"][0]["topic"] == items.topic)
+    daemon.await_that(lambda: lags(daemon) == {stands: 40, 1 - stands: 0}, what="the lane's lag")
+    session.rollback()
+    session.close()
+    daemon.await_that(lambda: lags(daemon) == {0: 0, 1: 0}, what="the end")
+    daemon.stop()
+
+
 def test_words(sink, database, kafka, prefix, stack):
     items, orders = Table(prefix=prefix), Table("orders", prefix=prefix)
     for table in (items, orders):
