@@ -294,9 +294,9 @@ static void *end_at_last_moment(void *context)
     _exit(moment->code);
 }
 
-/* The lanes have ended, and what they had goes. That may take for ever: librdkafka 2.0 waits in
- * rd_kafka_destroy() for a thread of its own that does not end, after a cluster was made anew. So
- * it has what is left of shutdown_timeout_ms, a second at least; then the process ends with
+/* The lanes have ended, and what they had goes. That may take for ever: librdkafka 2.0 waits,
+ * where a client is destroyed after a cluster was made anew, for a thread of its own that does not
+ * end. So it has what is left of shutdown_timeout_ms, a second at least; then the process ends with
  * late_code. Else the answer is pipelines_join()'s. */
 static int join_in_time(struct daemon *daemon, int late_code)
 {
