@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
+import ha_report  # noqa: E402
 from chaos import bad, driver  # noqa: E402
 from chaos.world import (KAFKA, LOCK_TIMEOUT_MS, PATIENCE_S, SESSION_TIMEOUT_MS,  # noqa: E402
                          Observer, World, load_pipeline)
@@ -31,10 +32,10 @@ from lib.waiting import wait_for  # noqa: E402
 DRILLS = {}
 
 
-def drill(name, what, brokers=0):
-    """brokers: how many of its own it has; 0: that of the stack."""
+def drill(name, what, brokers=0, previous=False):
+    """brokers: how many of its own it has; 0: that of the stack. previous: it needs an earlier program."""
     def register(function):
-        DRILLS[name] = Drill(name, what, brokers, function)
+        DRILLS[name] = Drill(name, what, brokers, previous, function)
         return function
 
     return register
@@ -45,6 +46,7 @@ class Drill:
     name: str
     what: str
     brokers: int
+    previous: bool
     function: object
 
 
@@ -396,8 +398,8 @@ def copy(run):
     return under_load(HaWorld(run, "copy"), move)
 
 
-@drill("versions", "two daemons of an earlier version (--previous) become this one, the earlier one again, and "
-       "this one again, one after the other, on one schema")
+@drill("versions", "two daemons of an earlier version become this one, the earlier one again, and "
+       "this one again, one after the other, on one schema", previous=True)
 def versions(run):
     world = HaWorld(run, "versions")
     world.binary = run.previous
@@ -767,13 +769,6 @@ def is_exact(result):
                                                  "letters_wrong"))
 
 
-def line(name, result):
-    twice = result.get("twice", 0) + result["rewritten"]
-    return (f"| {DRILLS[name].what} | `scripts/ha {name}` | {result['records']:,} | {result['lost']} | "
-            f"{twice} | {result['wrong']} | {result['recovery_s']['most']:.1f} | "
-            f"{result['remarks']} |")
-
-
 def perform(run, name):
     chosen = DRILLS[name]
     if chosen.brokers or run.brokers:
@@ -784,38 +779,47 @@ def perform(run, name):
     return result
 
 
-def main():
+def options_of(arguments):
     parser = argparse.ArgumentParser(usage="scripts/ha [--binary FILE] [--previous FILE] [--rate STEPS] "
-                                           "[--out FILE] DRILL…|all|list")
+                                           "[--out FILE] [--publish] DRILL…|all|list")
     parser.add_argument("--binary", type=Path, default=ROOT / "build" / "release" / "ods-sink")
     parser.add_argument("--previous", type=Path, help="the program of an earlier version")
     parser.add_argument("--rate", type=int, default=500, help="steps of the load a second")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--publish", action="store_true", help="write docs/ha.json and the page's table")
     parser.add_argument("drills", nargs="+", choices=[*DRILLS, "all", "list"], metavar="DRILL")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    options.names = [] if "list" in options.drills else list(DRILLS) if "all" in options.drills else options.drills
+    for name in [name for name in options.names if DRILLS[name].previous and not options.previous]:
+        if "all" not in options.drills:
+            parser.error(f"{name} needs --previous FILE")
+        options.names.remove(name)
+        print(f"ha: {name} is left out: it needs --previous FILE", flush=True)
+    return options
+
+
+def main():
+    options = options_of(sys.argv[1:])
     if "list" in options.drills:
         for name, chosen in DRILLS.items():
             print(f"{name:22} {chosen.what}")
         return 0
-    names = list(DRILLS) if "all" in options.drills else options.drills
-    if not options.previous and "versions" in names:
-        if "all" not in options.drills:
-            parser.error("versions needs --previous FILE")
-        names.remove("versions")
-        print("ha: versions is left out: it needs --previous FILE", flush=True)
     seed = int(os.environ.get("ODS_FAULT_SEED") or random.randrange(10**9))
     print(f"ha: {options.rate} steps a second, ODS_FAULT_SEED={seed}", flush=True)
-    results = {}
+    results, bad = {}, []
     run = Run(options.binary, options.previous, options.rate, seed)
     try:
-        for name in names:
-            results[name] = perform(run, name)
-            print(line(name, results[name]), flush=True)
+        for name in options.names:
+            result = perform(run, name)
+            results[name] = ha_report.kept(result, seed, options.rate)
+            bad += [name] * (not is_exact(result))
+            print(ha_report.row(name, DRILLS[name], results[name]), flush=True)
+            if options.publish:  # each by itself, so that a drill that fails costs those before it nothing
+                ha_report.publish({name: results[name]}, DRILLS)
     finally:
         run.close()
     if options.out:
         options.out.write_text(json.dumps({"seed": seed, "drills": results}, indent=1))
-    bad = [name for name in results if not is_exact(results[name])]
     print("; ".join(f"{name}: NOT EXACT" for name in bad) or "0 lost, 0 twice, 0 wrong", flush=True)
     return 1 if bad else 0
 
