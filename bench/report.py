@@ -1,7 +1,8 @@
 """Tables, targets and plot of a benchmark, from its JSON.
 
     python3 bench/report.py FILE.json            print the text table
-    python3 bench/report.py --publish FILE.json  write docs/performance.md and its plot
+    python3 bench/report.py --publish FILE.json  write docs/performance.md, its plot, and the capacity table of
+                                                 docs/operations.md
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Callable
 from xml.sax.saxutils import escape
+
+import capacity
 
 Data = dict[str, Any]
 BEGIN, END = "<!-- Written by scripts/bench --publish. -->", "<!-- End of what is written. -->"
@@ -343,6 +346,7 @@ def publish(data: Data, docs: Path) -> None:
     page.write_text(before + generated(data) + after, encoding="utf-8")
     (docs / "performance.svg").write_text(plot(data), encoding="utf-8")
     (docs / "performance.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    capacity.publish(data, docs)
 
 
 def main() -> int:
