@@ -170,8 +170,7 @@ void metrics_write_partitions(const struct page *page)
     for (size_t i = 0; i < count; i++)
         write_partitions_of(page, &shown.places[i], page->statuses[i].pipeline, true);
     metrics_head(page->out, "lane_lag_records", "gauge",
-                 "Records that wait in all partitions of the lane, but for those that an order "
-                 "holds");
+                 "Records that wait in the lane's partitions, but for those that an order holds");
     for (size_t i = 0; i < count; i++) {
         metrics_begin(page, i, "lane_lag_records", "");
         metrics_put_number(page->out, waiting(&shown.places[i]));
