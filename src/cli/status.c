@@ -282,10 +282,11 @@ const struct command cli_status = {
     .summary = "ask the running daemon how it is",
     .description =
         "Asks the daemon once over HTTP, with a time limit, and shows how each pipeline is, in the "
-        "words that the page has too (docs/page.md), and its lanes with their state, partitions, "
-        "lag and last error; then the logs of the sources (how much the connector has "
-        "yet to read, how long its place is kept), the connectors of Kafka Connect (of more than "
-        "20 those that do not run well) and what the last comparison with each source found.",
+        "words that the page has too (docs/page.md), what else asks for attention, and its lanes "
+        "with their state, partitions, lag and last error; then the logs of the sources (how much "
+        "the connector has yet to read, how long its place is kept), the connectors of Kafka "
+        "Connect (of more than 20 those that do not run well) and what the last comparison with "
+        "each source found.",
     .options = {{.options = options}},
     .exits = exits,
     .examples = examples,

@@ -11,6 +11,8 @@
 #include "cli/status_tables.h"
 #include "core/time.h"
 
+#define SHOWN 10 /* of what asks for attention */
+
 static void add_reachable(struct columns *table, const json_t *lane, const char *name)
 {
     bool yes = json_is_true(json_object_get(lane, name));
@@ -170,6 +172,16 @@ static bool print_paused(const struct terminal *terminal, const json_t *status)
     return good;
 }
 
+/* An object's level as a shape. */
+static void print_level(const struct terminal *terminal, const json_t *object)
+{
+    enum paint paint = status_paint(text_in(object, "level"));
+    const char *shape = paint == PAINT_GOOD ? "●" : paint == PAINT_WARN ? "▲" : "■";
+    fputs(terminal_paint(terminal, paint), terminal->out);
+    fprintf(terminal->out, "%s", shape);
+    fputs(terminal_plain(terminal, paint), terminal->out);
+}
+
 /* A line for each pipeline: its state by a shape and by the daemon's words. */
 static void print_pipelines(const struct terminal *terminal, const json_t *status)
 {
@@ -177,15 +189,25 @@ static void print_pipelines(const struct terminal *terminal, const json_t *statu
     json_t *pipeline;
     json_array_foreach(json_object_get(status, "pipelines"), i, pipeline)
     {
-        const char *level = text_in(pipeline, "level");
-        enum paint paint = status_paint(level);
-        const char *shape = paint == PAINT_GOOD ? "●" : paint == PAINT_WARN ? "▲" : "■";
-        fputs(terminal_paint(terminal, paint), terminal->out);
-        fprintf(terminal->out, "%s", shape);
-        fputs(terminal_plain(terminal, paint), terminal->out);
+        print_level(terminal, pipeline);
         terminal_line(terminal->out, " %s: %s", text_in(pipeline, "pipeline"),
                       text_in(pipeline, "says"));
     }
+}
+
+/* What else asks for attention, the worst first, in the daemon's words. */
+static void print_attention(const struct terminal *terminal, const json_t *status)
+{
+    const json_t *list = json_object_get(status, "attention");
+    size_t count = json_array_size(list), shown = count > SHOWN ? SHOWN : count;
+    for (size_t i = 0; i < shown; i++) {
+        const json_t *one = json_array_get(list, i);
+        print_level(terminal, one);
+        terminal_line(terminal->out, " %s", text_in(one, "says"));
+    }
+    if (count > shown)
+        terminal_line(terminal->out, "and %zu more, of which the tables below tell",
+                      count - shown);
 }
 
 bool status_show(const struct terminal *terminal, const struct status_view *view)
@@ -197,6 +219,7 @@ bool status_show(const struct terminal *terminal, const struct status_view *view
             view->ready ? "ready" : "not ready:", terminal_plain(terminal, paint));
     fprintf(terminal->out, "%s\n", view->ready ? "" : view->why);
     print_pipelines(terminal, status);
+    print_attention(terminal, status);
     if (json_array_size(json_object_get(status, "pipelines")))
         putc('\n', terminal->out);
     return print_lanes(terminal, status) && status_print_fleet(terminal, status) &&

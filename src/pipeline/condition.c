@@ -37,8 +37,7 @@ static void judge(struct condition *condition, const char *state, enum condition
     condition->says[0] = '\0';
 }
 
-/* 40 s, 12 min, 3.5 h, 4 d */
-static const char *span(double seconds, char *text, size_t size)
+const char *condition_span(double seconds, char *text, size_t size)
 {
     if (seconds < 120)
         snprintf(text, size, "%.0f s", seconds < 0 ? 0 : seconds);
@@ -62,7 +61,7 @@ static void say_since(struct condition *condition, int64_t since_us)
         return;
     strftime(moment, sizeof moment, "%Y-%m-%d %H:%M:%S", &utc);
     say(condition, " since %s UTC (%s)", moment,
-        span((double) (time_wall_us() - since_us) / 1e6, length, sizeof length));
+        condition_span((double) (time_wall_us() - since_us) / 1e6, length, sizeof length));
 }
 
 /* --- what the partitions tell --------------------------------------------------------------- */
@@ -191,7 +190,8 @@ static void judge_lag(struct condition *condition, const struct extent *extent, 
         say(condition, "is behind by %lld records, which do not become fewer", lag);
     }
     if (condition->seconds_left >= 0)
-        say(condition, ", about %s yet", span(condition->seconds_left, length, sizeof length));
+        say(condition, ", about %s yet",
+            condition_span(condition->seconds_left, length, sizeof length));
 }
 
 static void condition_init(struct condition *condition)

@@ -17,6 +17,8 @@ enum condition_level {
 };
 
 const char *condition_level_name(enum condition_level level);
+/* 40 s, 12 min, 3.5 h, 4 d; in the text, which it answers. */
+const char *condition_span(double seconds, char *text, size_t size);
 
 struct condition {
     const char *state; /* one of few words; docs/page.md lists them */

@@ -17,6 +17,7 @@
 #include "core/time.h"
 #include "page/index.html.h"
 #include "pipeline/actions.h"
+#include "pipeline/attention.h"
 #include "pipeline/condition.h"
 #include "pipeline/exposition.h"
 #include "pipeline/fleet.h"
@@ -230,7 +231,7 @@ static json_t *describe_status(struct http *http)
     json_t *held = json_array();
     for (size_t i = 0; i < http->lane_count; i++)
         describe_held(held, http->lanes[i]);
-    return json_pack(
+    json_t *status = json_pack(
         "{s:i, s:s, s:f, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema",
         STATUS_SCHEMA, "version", ODS_VERSION, "now", (double) time_wall_us() / 1e6,
         "configuration", http->file ? text_of(http->file) : json_null(), "actions",
@@ -243,6 +244,10 @@ static json_t *describe_status(struct http *http)
         inspectors_describe(http->inspectors, http->inspector_count), "derived",
         keepers_describe(http->keepers, http->keeper_count), "fleet",
         fleets_describe(http->lanes, http->lane_count));
+    if (status)
+        json_object_set_new(status, "attention",
+                            attention_describe(status, http->lanes, http->lane_count));
+    return status;
 }
 
 static unsigned write_status(struct http *http, struct buffer *out)

@@ -148,6 +148,7 @@ def test_how_many_wait(letters):
     daemon = letters.daemon()
     daemon.await_that(lambda: daemon.metric(WAITING) == 3, what="they still wait")
     assert waiting(daemon) == {"in": 3}
+    assert "▲ in: 3 dead letters wait, the oldest since 20" in letters.sink.run("status", "-c", letters.sink.conf).stdout
     letters.database.execute("insert into ods_sink.dead_letters (pipeline, topic, partition, record_offset, stage, error, letter) "
                              "select pipeline, topic, partition, record_offset, stage, error, letter "
                              "from ods_sink.dead_letters where record_offset = 1")
@@ -156,6 +157,7 @@ def test_how_many_wait(letters):
     daemon.await_that(lambda: daemon.metric(WAITING) == 1, what="two were replayed, one of them by its last letter")
     letters.dlq("skip", "--all")
     daemon.await_that(lambda: daemon.metric(WAITING) == 0, what="one was skipped")
+    assert "▲" not in letters.sink.run("status", "-c", letters.sink.conf).stdout
     assert waiting(daemon) == {"in": 0} and letters.listed("--all")["letters"] == 3
     letters.database.execute("alter table ods_sink.dead_letters rename column at to at_")
     daemon.await_that(lambda: "dead letters that wait in the table dead_letters can't be counted" in daemon.log(),

@@ -58,7 +58,7 @@ def status(*pipelines, **others):
     told = [{"pipeline": lanes[0]["pipeline"], "lag": sum(part["lag"] for one in lanes for part in one["partitions"]),
              **{name: lanes[0][name] for name in ("state", "level", "says", "since", "seconds_left")}} for lanes in pipelines]
     return {"schema": 1, "version": "0.1.0", "actions": False, "quality": [], "fleet": [],
-            "now": time.time(), "configuration": "/etc/ods-sink/the shop.conf", "pipelines": told, "lanes": lanes, "paused": [], "retention": [],
+            "now": time.time(), "configuration": "/etc/ods-sink/the shop.conf", "pipelines": told, "lanes": lanes, "paused": [], "retention": [], "attention": [], "dead_letters": [],
             "connect": [], "sources": [], "verify": [], "derived": [], "tables": [], "tables_total": 0, **others}
 
 
@@ -123,10 +123,13 @@ def states():
          "tasks_failed": 1}]}, {"cluster": "crm", "reachable": False, "looked_at": now - 20, "connectors": [],
                                 "failure": "connect cluster crm (http://connect.crm.example.org:8083): Connection refused"}]
     verify.append({**verify[0], "pipeline": "hr", "last": {**verify[0]["last"], "result": "can't tell"}})
+    attention = [{"level": "bad", "says": "connector the people's: running, but 1 of 1 task failed"},
+                 {"level": "bad", "says": "crm compared with its source: differs"},
+                 {"level": "warn", "says": "the log of crm is inactive"}]
     yield "operated", status([lane("shop", n) for n in range(2)], crm, sources=sources, verify=verify, paused=paused, fleet=fleet,
-                             connect=connect, actions=True)
+                             connect=connect, attention=attention, actions=True)
     yield "loaded", status([lane("shop", n, **behind) for n in range(2)], crm, derived=derived, sources=sources,
-                           verify=verify, paused=[*paused, held], fleet=fleet, connect=connect, tables=tables(9), tables_total=9)
+                           verify=verify, paused=[*paused, held], fleet=fleet, connect=connect, attention=attention, tables=tables(9), tables_total=9)
     why = ('target ods: connection to server at "10.1.2.3", port 5432 failed: Connection refused Is the server running on '
            'that host and accepting TCP/IP connections?')
     down = {"state": "waiting", "level": "bad", "says": f"waits for its target ods since 2026-11-27 10:12:03 UTC (3 min): {why}"}
@@ -138,16 +141,14 @@ def states():
 
 
 def asked():
-    """What the page's head says first of a pipeline that keeps up."""
+    """What the page's head says first of pipelines that keep up: what asks for attention, the worst of it."""
     shop = [lane("shop", 0)]
-    letter = note("1 record set aside", letter=True)
-    dropped = {"pipeline": "shop", "topic": "shop.store.orders", "partition": 0, "first": 3, "applied": 7,
-               "lost": 0, "retention_left_seconds": 7200}
-    verify = {"pipeline": "shop", "mode": "full", "running": False, "failure": "the source refuses", "next_at": None, "last": None}
-    yield "letters", status([lane("shop", 0, recent=[letter])]), "shop set records aside in the last 15 minutes"
-    yield "old letters", status([lane("shop", 0, recent=[{**letter, "last_at": time.time() - 1000}])]), "all pipelines keep up"
-    yield "retention", status(shop, retention=[dropped]), "shop.store.orders: Kafka may drop what was not read in 2 h"
-    yield "comparison", status(shop, verify=[verify]), "shop is not compared with its source: the source refuses"
+    letters, differs = "shop: 3 dead letters wait, the oldest since 2026-11-29 02:40 UTC", "shop compared with its source: differs"
+    said = [{"level": "bad", "says": differs}, {"level": "warn", "says": letters}]
+    yield "nothing", status(shop), "all pipelines keep up"
+    yield "letters", status(shop, attention=said[1:]), letters
+    yield "the worst", status(shop, attention=said), differs
+    yield "a pipeline", status([lane("shop", 0, state="behind", level="warn", says="is behind")], attention=said[1:]), "shop: is behind"
 
 
 def course(hill):
