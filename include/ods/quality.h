@@ -45,6 +45,7 @@ enum quality_on_fail {
     ON_FAIL_MARK, /* and the rule's name is put into a column of its row */
     ON_FAIL_LETTER,
 };
+extern const char *const quality_on_fails[]; /* likewise */
 
 struct quality_rule {
     const char *name; /* resolved: never "" */

@@ -312,7 +312,6 @@ static void add_last(json_t *rule, const json_t *report, const char *pipeline,
 static void list_rules(json_t *list, const json_t *report, const char *pipeline,
                        const struct quality_rule *rules, size_t count, const char *table)
 {
-    static const char *const on_fails[] = {"none", "pass", "mark", "letter"};
     for (size_t i = 0; i < count; i++) {
         const struct quality_rule *rule = &rules[i];
         json_t *object = json_pack(
@@ -321,7 +320,7 @@ static void list_rules(json_t *list, const json_t *report, const char *pipeline,
             : rule->tables.count ? names_of(&rule->tables)
                                  : json_null(),
             "rule", rule->name, "check", quality_checks[rule->check], "columns",
-            names_of(&rule->columns), "on_fail", on_fails[rule->on_fail], "scheduled",
+            names_of(&rule->columns), "on_fail", quality_on_fails[rule->on_fail], "scheduled",
             (int) rule->scheduled, "file", rule->file ? json_string(rule->file) : json_null(),
             "line", rule->line);
         add_last(object, report, pipeline, rule, table);

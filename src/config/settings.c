@@ -173,6 +173,7 @@ const struct target_settings *settings_postgres(const struct settings *settings,
 
 /* --- quality --------------------------------------------------------------------------------- */
 
+const char *const quality_on_fails[] = {"none", "pass", "mark", "letter", NULL};
 const char *const quality_checks[] = {"not_null",  "range",     "set",       "pattern",
                                       "schema",    "unique",    "reference", "row_count",
                                       "checksum",  "lag",       "freshness", "volume",

@@ -1,8 +1,6 @@
 /* The rows of tables.yaml about the quality of data. */
 #include "config/table_room.h"
 
-static const char *const on_fails[] = {"none", "pass", "mark", "letter", NULL};
-
 static const struct setting rule_rows[] = {
     {"name", SETTING_STRING, AT(quality_rule, name), "", .max = 100,
      .inherits = "the check and its columns, as `range_total`",
@@ -49,7 +47,7 @@ static const struct setting rule_rows[] = {
      .doc = "Of `volume`: with how many weeks before an hour is compared."},
     {"tolerance", SETTING_INT, AT(quality_rule, tolerance), "50", .min = 1, .max = 10000,
      .doc = "Of `volume`: by how many percent of the median the hour may be off."},
-    {"on_fail", SETTING_ENUM, AT(quality_rule, on_fail), "none", .choices = on_fails,
+    {"on_fail", SETTING_ENUM, AT(quality_rule, on_fail), "none", .choices = quality_on_fails,
      .doc = "What becomes of a record that breaks the rule, on its way to any target. `none`: it "
             "is not looked at there. `pass`: it is counted. `mark`: and the names of the rules "
             "that its row breaks stand in the column `quality.mark`, which is NULL in other rows. "

@@ -114,6 +114,28 @@ static void look_at_comparisons(const struct list *list, const json_t *status)
     }
 }
 
+static void look_at_rules(const struct list *list, const json_t *status)
+{
+    const json_t *one, *rule;
+    size_t i, k;
+    json_array_foreach(json_object_get(status, "quality"), i, one)
+    {
+        if (*text_in(one, "problem"))
+            add(list, false,
+                json_sprintf("rules of %s can't be checked: %s", text_in(one, "pipeline"),
+                             text_in(one, "problem")));
+        json_array_foreach(json_object_get(one, "broken"), k, rule)
+        {
+            const char *name = text_in(rule, "rule"), *table = text_in(rule, "table");
+            if (strcmp(text_in(rule, "state"), "fail") == 0)
+                add(list, true, json_sprintf("rule %s of %s is broken", name, table));
+            else
+                add(list, false,
+                    json_sprintf("whether rule %s of %s holds is not known", name, table));
+        }
+    }
+}
+
 static void look_at_derived(const struct list *list, const json_t *status)
 {
     const json_t *one;
@@ -208,6 +230,7 @@ json_t *attention_describe(const json_t *status, struct lane *const *lanes, size
     look_at_sources(&list, status);
     look_at_retention(&list, status);
     look_at_comparisons(&list, status);
+    look_at_rules(&list, status);
     look_at_counts(&list, status);
     look_at_lanes(&list, status, lanes, count);
     look_at_derived(&list, status);

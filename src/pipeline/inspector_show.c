@@ -165,6 +165,25 @@ void inspectors_metrics(struct inspector *const *inspectors, size_t count, struc
     put_counts(inspectors, count, out);
 }
 
+/* Rules that changes broke on their way since the process started. */
+static json_t *describe_flight(const struct inspector *inspector)
+{
+    json_t *list = json_array();
+    for (struct quality_count *one = quality_counts_first(inspector->counts); one; one = one->next)
+        if (atomic_load(&one->broken))
+            json_array_append_new(
+                list, json_pack("{s:o, s:s, s:s, s:I, s:I}", "table", text_of(one->table), "rule",
+                                one->rule->name, "on_fail", quality_on_fails[one->rule->on_fail],
+                                "changes", (json_int_t) atomic_load(&one->looked_at), "broken",
+                                (json_int_t) atomic_load(&one->broken)));
+    return list;
+}
+
+static json_t *moment(int64_t at_us)
+{
+    return at_us ? json_real((double) at_us / 1e6) : json_null();
+}
+
 static json_t *describe(struct inspector *inspector)
 {
     static const char *const kept[] = {"table",    "rule", "state", "measured",
@@ -186,13 +205,13 @@ static json_t *describe(struct inspector *inspector)
             json_object_set(one, kept[k], json_object_get(row, kept[k]));
         json_array_append_new(list, one);
     }
-    return json_pack("{s:s, s:b, s:o, s:o, s:{s:I, s:I, s:I}, s:o}", "pipeline",
+    return json_pack("{s:s, s:b, s:o, s:o, s:o, s:{s:I, s:I, s:I}, s:o, s:o}", "pipeline",
                      inspector->pipeline->name, "running", (int) inspector->running, "problem",
-                     *inspector->failure ? text_of(inspector->failure) : json_null(), "next_at",
-                     inspector->next_us ? json_real((double) inspector->next_us / 1e6)
-                                        : json_null(),
+                     *inspector->failure ? text_of(inspector->failure) : json_null(), "checked_at",
+                     moment(inspector->newest_us), "next_at", moment(inspector->next_us),
                      "counts", "pass", counts[QUALITY_PASSES], "fail", counts[QUALITY_FAILS],
-                     "unknown", counts[QUALITY_UNKNOWN], "broken", list);
+                     "unknown", counts[QUALITY_UNKNOWN], "broken", list, "flight",
+                     describe_flight(inspector));
 }
 
 json_t *inspectors_describe(struct inspector *const *inspectors, size_t count)

@@ -122,12 +122,20 @@ def states():
         {"name": "the people's", "state": "running", "level": "bad", "says": "running, but 1 of 1 task failed", "tasks": 1,
          "tasks_failed": 1}]}, {"cluster": "crm", "reachable": False, "looked_at": now - 20, "connectors": [],
                                 "failure": "connect cluster crm (http://connect.crm.example.org:8083): Connection refused"}]
+    rule = {"table": "public.Sales orders", "rule": "range_amount", "state": "fail", "measured": 1204, "expected": "at most 0 rows",
+            "why": "1,204 of 52,000 rows", "at": "2026-11-27T10:12:03Z"}
+    quality = [{"pipeline": "crm", "running": False, "problem": None, "checked_at": now - 60, "next_at": now + 3540,
+                "counts": {"pass": 12, "fail": 1, "unknown": 1}, "broken": [rule, {
+                    **rule, "rule": "checksum", "state": "unknown", "measured": None, "why": "the source is away"}], "flight": []},
+               {"pipeline": "shop", "running": False, "problem": None, "checked_at": None, "next_at": None,
+                "counts": {"pass": 0, "fail": 0, "unknown": 0}, "broken": [], "flight": [{
+                    "table": "store.orders", "rule": "not_null_customer", "on_fail": "mark", "changes": 120000, "broken": 17}]}]
     verify.append({**verify[0], "pipeline": "hr", "last": {**verify[0]["last"], "result": "can't tell"}})
     attention = [{"level": "bad", "says": "connector the people's: running, but 1 of 1 task failed"},
                  {"level": "bad", "says": "crm compared with its source: differs"},
                  {"level": "warn", "says": "the log of crm is inactive"}]
     yield "operated", status([lane("shop", n) for n in range(2)], crm, sources=sources, verify=verify, paused=paused, fleet=fleet,
-                             connect=connect, attention=attention, actions=True)
+                             connect=connect, quality=quality, attention=attention, actions=True)
     yield "loaded", status([lane("shop", n, **behind) for n in range(2)], crm, derived=derived, sources=sources,
                            verify=verify, paused=[*paused, held], fleet=fleet, connect=connect, attention=attention, tables=tables(9), tables_total=9)
     why = ('target ods: connection to server at "10.1.2.3", port 5432 failed: Connection refused Is the server running on '
@@ -260,6 +268,11 @@ def test_state(played, tmp_path, name, said):
         assert '>public.people<' not in drawn
         found = re.findall(r'<td[^>]*data-name="(?:result|state)"[^>]*><span class="state (\w+)">.*?</span>(.*?)</span>', drawn)
         assert {("good", "equal"), ("bad", "differs"), ("warn", "can't tell"), ("good", "ok")} <= set(found), found
+    if said["quality"]:
+        assert "ods-sink quality run -c '/etc/ods-sink/the shop.conf' --pipeline crm 'public.Sales orders' --rule range_amount" in shown
+        assert "1 rule broken" in shown and "only looked at on their way" in shown and "not_null_customer" in shown
+        found = re.findall(r'<td[^>]*data-name="state"[^>]*><span class="state (\w+)">.*?</span>(.*?)</span>', drawn)
+        assert {("bad", "broken"), ("warn", "not known")} <= set(found), found
     whole = played.pages["/"]
     try:
         played.pages.update({"/": FRAME, "/page": whole})

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from datetime import datetime, timedelta, timezone
 
+import jsonschema
 import pytest
 import yaml
 from conftest import ROOT
@@ -25,6 +26,7 @@ ROWS = int(os.environ.get("ODS_QUALITY_ROWS", 4000))
 SEED = int(os.environ.get("ODS_QUALITY_SEED", 1))
 PATIENCE_S = 60 + ROWS / 2000
 CANT_TELL = 6  # an exit code
+STATUS = json.loads((ROOT / "docs" / "status.schema.json").read_text(encoding="utf-8"))
 FLYING = ("not_null", "range", "set", "pattern")
 
 
@@ -381,7 +383,9 @@ def test_the_daemon_checks_by_itself_while_rows_come(sink, kafka, database):
     assert shown(first, "quality_check_seconds", "set_status") > 0
     status = json.loads(first.get("/status")[1])["quality"][0]
     assert status["counts"] == {"pass": 4, "fail": 10, "unknown": 0} and status["next_at"]
-    assert {one["rule"] for one in status["broken"]} == set(PLANTED)
+    assert {one["rule"] for one in status["broken"]} == set(PLANTED) and status["checked_at"]
+    assert {one["rule"] for one in status["flight"]} == {name for name in PLANTED if name.startswith(FLYING)}
+    jsonschema.validate(status, STATUS["properties"]["quality"]["items"])
     report = quality(sink, "report", expect=Exit.NEGATIVE)
     flown = [one for one in report["rules"] if one["in_flight"]]
     assert {one["rule"] for one in flown} == {name for name in PLANTED if name.startswith(FLYING)}

@@ -38,6 +38,13 @@ static const struct {
      "bad: d compared with its source: differs\n"
      "warn: c compared with its source: can't tell\n"
      "warn: c is not compared with its source: the source refuses\n"},
+    {"{'quality': [{'pipeline': 'a', 'problem': 'the target is away', 'broken': []},"
+     "{'pipeline': 'b', 'problem': null, 'broken': ["
+     "{'table': 'store.orders', 'rule': 'checksum', 'state': 'unknown'},"
+     "{'table': 'store.orders', 'rule': 'amounts', 'state': 'fail'}]}]}",
+     "bad: rule amounts of store.orders is broken\n"
+     "warn: rules of a can't be checked: the target is away\n"
+     "warn: whether rule checksum of store.orders holds is not known\n"},
     {"{'now': 1795921000.0, 'dead_letters': [{'pipeline': 'a', 'waiting': 0, 'oldest_at': null},"
      "{'pipeline': 'b', 'waiting': 1, 'oldest_at': 1795920000.5},"
      "{'pipeline': 'c', 'waiting': 12, 'oldest_at': 0.0}]}",
