@@ -21,6 +21,7 @@ from lib.mysql_target import Server  # noqa: E402
 from lib.postgres import create_database, drop_database  # noqa: E402
 from lib.records import Table  # noqa: E402
 from lib.running import Running  # noqa: E402
+from lib.set_up import promised  # noqa: E402
 from lib.sink import Setup  # noqa: E402
 from lib.stack import ROOT, Stack  # noqa: E402
 
@@ -30,6 +31,10 @@ def pytest_configure(config):
     # A runner that is told to end by SIGTERM ends its servers too.
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     config.pluginmanager.register(Running(config))
+    # Rust may lack, and with it the lake engine; where it is there, no test of the lake is left out.
+    if promised() and not hasattr(config, "workerinput") and build("asan").exists() and not engine(build("asan")) and \
+            not subprocess.run([ROOT / "scripts" / "lake-build", "--check"], capture_output=True).returncode:
+        raise pytest.UsageError("Rust is there, but not the lake engine beside the program: all its tests would be skipped")
 
 
 def pytest_report_header(config):

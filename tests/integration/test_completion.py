@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from lib.records import pipeline
+from lib.set_up import lacking
 from lib.terminal import Terminal
 
 SHELLS = ("bash", "zsh", "fish")
@@ -54,7 +55,7 @@ def setup(sink, database, binary):
 def offers(shell, setup, line):
     """What the shell offers for the last word of the line."""
     if not shutil.which(shell):
-        pytest.skip(f"{shell} is not installed")
+        lacking(f"{shell} is not installed")
     ask = {"bash": offers_of_bash, "zsh": offers_of_zsh, "fish": offers_of_fish}[shell]
     return ask(setup, line)
 

@@ -1,5 +1,6 @@
 """What looks at the daemon's page: Playwright, which drives Debian's Chromium, and axe-core, as scripts/page-tools prepares them.
-Where they can't be had (no Chromium, no index of Python's packages) the tests that need them are skipped, and say why."""
+Where they can't be had (no Chromium, no index of Python's packages) the tests that need them are skipped, and fail when
+scripts/test runs them."""
 
 import shutil
 import subprocess
@@ -7,8 +8,8 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-import pytest
 from conftest import ROOT
+from lib.set_up import lacking
 
 
 @lru_cache
@@ -21,7 +22,7 @@ def packages():
     """Their folder; from then on they can be imported."""
     done = _prepared()
     if done.returncode:
-        pytest.skip(done.stderr.strip())
+        lacking(done.stderr.strip())
     [folder] = Path(done.stdout.strip()).parents[1].glob("lib/python3*/site-packages")
     sys.path.append(str(folder))
     return folder
@@ -35,7 +36,7 @@ def axe_script():
 def chromium_program():
     program = shutil.which("chromium")
     if not program:
-        pytest.skip("there is no chromium: scripts/setup installs Debian's")
+        lacking("there is no chromium: scripts/setup installs Debian's")
     return program
 
 

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from conftest import ROOT
+from lib.set_up import lacking
 
 INCLUDE = ROOT / "include"
 HEADERS = sorted(path.relative_to(INCLUDE).as_posix() for path in INCLUDE.rglob("*.h"))
@@ -40,7 +41,7 @@ const struct format_ops decoder_example = {"example", "of a format", NULL, decod
 def compile_text(language, folder, text, *options):
     command, dialect, standard = LANGUAGES[language]
     if not shutil.which(command):
-        pytest.skip(f"no {command} on this machine")
+        lacking(f"no {command} on this machine")
     source = folder / "source"
     source.write_text(text)
     done = subprocess.run([command, "-x", dialect, standard, *STRICT, *options, source],

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import ROOT, build
+from lib.set_up import lacking
 
 FOLDER = ROOT / "config/kubernetes"
 BASE = FOLDER / "base"
@@ -94,7 +95,7 @@ def test_is_rendered(judged, what):
     folder, said = judged
     name = f"rendered-{what}"
     if name not in said:
-        pytest.skip("neither a kubectl with a kustomize of today, nor kustomize, nor Go to build it")
+        lacking("neither a kubectl with a kustomize of today, nor kustomize, nor Go to build it")
     assert said[name] and all(line.endswith(": good") for line in said[name]), said[name]
     parts = {part["kind"]: part for part in yaml.safe_load_all((folder / f"{name}.yaml").read_text())}
     pod = parts["StatefulSet"]["spec"]["template"]["spec"]

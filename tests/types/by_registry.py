@@ -3,9 +3,7 @@ with the schemas in a file in place of the registry."""
 
 import json
 
-import pytest
-
-from test_types import NEEDED, create_extension, records, settings, table_name
+from test_types import NEEDED, create_extension, lack, records, settings, table_name
 from types_cases import CASES, REJECT
 
 SHAPES = ("envelope", "flattened")
@@ -67,7 +65,7 @@ def check(outcome, index, shape, rows=lambda case, found: found):
     database, dead, missing = outcome
     case = CASES[index]
     if case.needs in missing:
-        pytest.skip(f"this PostgreSQL has no {case.needs}")
+        lack(case)
     table = table_name(index, shape)
     found = rows(case, dict(database.execute(f"select id, v::text from {table}")))
     letters = dead.get(f"types.public.{table}", [])

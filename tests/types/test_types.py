@@ -11,6 +11,7 @@ import pytest
 
 from lib.postgres import administer
 from lib.records import INT
+from lib.set_up import lacking
 from types_cases import CASES, DEFAULTS, REJECT, TYPE_OF, label
 import make_docs
 
@@ -92,6 +93,12 @@ def settings(case):
 NEEDED = {case.needs for case in CASES if case.needs}
 
 
+def lack(case):
+    """scripts/setup installs PostGIS, and no other that is not in PostgreSQL's own."""
+    why = f"this PostgreSQL has no {case.needs}"
+    lacking(why) if case.needs == "postgis" else pytest.skip(why)
+
+
 def create_extension(database, extension):
     """False: this server does not have it. The stack's owner of databases is no superuser."""
     if not database.value("select count(*) from pg_available_extensions where name = %s",
@@ -164,7 +171,7 @@ def outcome(stack, tmp_path_factory, request):
 def test_value(outcome, index, case, shape):
     database, dead, missing = outcome
     if case.needs in missing:
-        pytest.skip(f"this PostgreSQL has no {case.needs}")
+        lack(case)
     table = table_name(index, shape)
     found = dict(database.execute(f"select id, v::text from {table}"))
     letters = dead.get(f"types.public.{table}", [])
