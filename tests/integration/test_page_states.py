@@ -334,3 +334,25 @@ def test_what_is_used_stays_while_it_is_drawn_anew(played):
         assert all(sum(one["host"] + "," in text and one["says"] in text for text in words) == 1
                    for one in members if not one["self"]), words
         browser.close()
+
+
+def test_a_topic_that_comes_while_it_is_asked_for_can_be_chosen(played):
+    """Its partition was between two lanes as the question was opened; what was chosen meanwhile stays."""
+    packages()
+    from playwright.sync_api import sync_playwright
+
+    def say(tables):
+        played.pages["/status"] = json.dumps(status([lane("shop", 0, tables=tables)], actions=True))
+
+    say(3)
+    with sync_playwright() as playwright:
+        page = launch(playwright).new_page(locale="en-US")
+        page.goto(f"http://127.0.0.1:{played.server_port}/")
+        page.get_by_role("button", name="Pause a table…").click()
+        topic = page.get_by_label("Its topic")
+        names = [f"shop.store.a_table_with_a_long_name_{number:03d}" for number in (0, 2, 4)]
+        topic.select_option(names[1])
+        say(5)
+        page.locator(f'#ask option:text-is("{names[2]}")').wait_for(state="attached", timeout=20000)
+        assert topic.input_value() == names[1]
+        assert topic.locator("option").all_inner_texts() == names
