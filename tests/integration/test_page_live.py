@@ -238,6 +238,8 @@ def test_what_was_agreed_to_is_what_is_done(sink, database, kafka, prefix, brows
         views.first.await_text(f"public.others (topic {tables[1].topic}) will be held", "#ask-says")
         go.click()
         views.first.await_text(f"public.others (topic {tables[1].topic}) is paused", "#done")
+        page.locator("#each summary").click()
+        views.first.await_text("paused by ada", "#tables td")
         views.first.check("done")
         daemon.stop()
     finally:
