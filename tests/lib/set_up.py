@@ -1,5 +1,6 @@
-"""What scripts/setup promises. scripts/test runs it and says so by ODS_TEST_SET_UP=1: then a test that lacks such a thing
-fails, so that no part of the suite is left out without a word. Where tests are run by hand it is skipped, and says why."""
+"""What scripts/setup promises, and what scripts/test builds. scripts/test says by ODS_TEST_SET_UP=1 that both were done: then a
+test that lacks such a thing fails, so that no part of the suite is left out without a word. Where tests are run by hand it is
+skipped, and says why."""
 
 import os
 
@@ -12,5 +13,5 @@ def promised():
 
 def lacking(why):
     if promised():
-        pytest.fail(f"{why}; scripts/setup promises it", pytrace=False)
+        pytest.fail(f"{why}, though scripts/setup and scripts/test see to it", pytrace=False)
     pytest.skip(why)

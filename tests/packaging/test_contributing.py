@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 from conftest import ROOT, build
+from lib.set_up import lacking
 
 FORMAT = ROOT / "tests" / "support" / "pairs.c"
 
@@ -17,7 +18,7 @@ def commands():
     """How the build makes the program; its libraries stand there."""
     folder = build("asan").parent
     if not (folder / "build.ninja").exists():
-        pytest.skip(f"{folder} is no folder of a build")
+        lacking(f"{folder} is no folder of a build")
     done = subprocess.run(["ninja", "-C", folder, "-t", "commands", "ods-sink"],
                           capture_output=True, text=True, check=True)
     return folder, done.stdout.splitlines()
