@@ -59,6 +59,19 @@ def test_ends_though_partitions_come_while_it_leaves(sink, database, kafka, pref
     assert came, "a lane that is late is given more"
 
 
+def test_partitions_that_no_member_has(sink, database, kafka, prefix, tmp_path):
+    """The group is settled without them, so that nothing but a lane's own look brings them."""
+    table, other = Table(prefix=prefix), Table("other", prefix=prefix)
+    kafka.create(table.topic, 3)
+    kafka.create(other.topic, 1)
+    kafka.produce([table.create(row(1), partition=2)])
+    sink.write(pipeline(table), database=database, kafka=True, lanes=2)
+    daemon = sink.daemon(env=failing_kafka(tmp_path, ODS_OTHER_TOPIC=other.topic))
+    daemon.await_that(lambda: database.count("items") == 1, what="the row")
+    assert "shares out 0 of 3 partitions and this lane has none: it joins anew" in daemon.log()
+    daemon.stop()
+
+
 def test_ends_though_librdkafka_does_not(sink, database, kafka, prefix, tmp_path):
     """Its lanes are done, and what is left of them never goes: then the process goes without, in time."""
     table = Table(prefix=prefix)

@@ -6,7 +6,8 @@
  * the others had; and ODS_SLOW_END_MS keeps librdkafka's thread between its decision that a
  * consumer has ended and the end (which it shows with debug=cgrp), and for half as long a lane that
  * gives partitions back. ODS_NO_END: a client that is to go never does, as in librdkafka 2.0 after a
- * cluster was made anew.
+ * cluster was made anew. ODS_OTHER_TOPIC: what two lanes subscribe to at first is that one, so that the
+ * group shares nothing out of theirs, as where the one that does did not know them yet.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -76,6 +77,21 @@ rd_kafka_resp_err_t rd_kafka_query_watermark_offsets(rd_kafka_t *rk, const char 
         return RD_KAFKA_RESP_ERR__TIMED_OUT;
     *(void **) &real = dlsym(RTLD_NEXT, "rd_kafka_query_watermark_offsets");
     return real(rk, topic, partition, low, high, timeout_ms);
+}
+
+rd_kafka_resp_err_t rd_kafka_subscribe(rd_kafka_t *rk, const rd_kafka_topic_partition_list_t *topics)
+{
+    static atomic_int before;
+    rd_kafka_resp_err_t (*real)(rd_kafka_t *, const rd_kafka_topic_partition_list_t *);
+    *(void **) &real = dlsym(RTLD_NEXT, "rd_kafka_subscribe");
+    const char *topic = getenv("ODS_OTHER_TOPIC");
+    if (!topic || atomic_fetch_add(&before, 1) > 1)
+        return real(rk, topics);
+    rd_kafka_topic_partition_list_t *other = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(other, topic, RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t code = real(rk, other);
+    rd_kafka_topic_partition_list_destroy(other);
+    return code;
 }
 
 /* Called once by each thread that leaves its group. */

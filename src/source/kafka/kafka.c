@@ -137,6 +137,7 @@ static void on_assign(struct kafka_source *source, rd_kafka_topic_partition_list
     assign_paused(source, partitions);
     source->was_assigned = true;
     source->giving_until_us = 0;
+    source->assigned += partitions->cnt;
     kafka_has_joined(source);
     is_back(source);
     log_rebalance(source, "assigned", partitions);
@@ -155,6 +156,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
     if (lost)
         kafka_is_joining(source);
     source->giving_until_us = time_monotonic_us() + GIVING_US;
+    source->assigned -= partitions->cnt;
     if (partitions->cnt)
         log_rebalance(source, lost ? "lost" : "revoked", partitions);
     tell_revoked(source, partitions, lost);
@@ -393,6 +395,7 @@ static void kafka_housekeep(struct source *base)
     kafka_watch_joining(source);
     if (source->may_join && !atomic_load(&source->away) && now_us >= source->next_look_us)
         kafka_look_for_topics(source, now_us);
+    kafka_watch_shares(source, now_us);
     if (now_us >= source->next_probe_us &&
         (atomic_exchange(&source->in_doubt, false) || atomic_load(&source->away))) {
         source->next_probe_us = now_us + PROBE_US;

@@ -160,6 +160,14 @@ void kafka_look_for_topics(struct kafka_source *source, int64_t now_us)
         rd_kafka_topic_partition_list_destroy(found);
 }
 
+/* Its list of topics stays: the same one given again would change nothing. */
+void kafka_join_anew(struct kafka_source *source)
+{
+    kafka_is_joining(source);
+    rd_kafka_unsubscribe(source->rk);
+    subscribe(source, rd_kafka_topic_partition_list_copy(source->subscribed));
+}
+
 void kafka_join(struct source *base)
 {
     struct kafka_source *source = (struct kafka_source *) base;

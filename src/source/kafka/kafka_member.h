@@ -32,6 +32,9 @@ struct kafka_source {
     int64_t look_us;                             /* between two looks for topics */
     int64_t giving_until_us;                     /* partitions are being taken away */
     int partitions;     /* of the topics subscribed to, as of the last look; 0: not known */
+    int assigned;       /* how many of them it has */
+    int unshared;       /* looks that found partitions which no member has, one after the other */
+    int64_t next_share_us; /* when it is looked for such; 0: it has partitions */
     int tell_again;     /* so often the subscription is to be given once more */
     bool may_join;      /* kafka_join() was called */
     bool was_assigned;  /* at least once */
@@ -71,6 +74,11 @@ void kafka_is_joining(struct kafka_source *source);
 void kafka_has_joined(struct kafka_source *source);
 void kafka_watch_joining(struct kafka_source *source); /* says it when that takes long */
 void kafka_look_for_topics(struct kafka_source *source, int64_t now_us);
+void kafka_join_anew(struct kafka_source *source); /* while it has no partition */
+
+/* kafka_shares.c: joins anew where the group has left partitions out; while there are none, it asks
+ * once a minute, for two seconds at most. */
+void kafka_watch_shares(struct kafka_source *source, int64_t now_us);
 
 /* kafka_places.c; those of struct source_ops */
 void kafka_pause(struct source *source, const struct place *places, size_t count);
