@@ -5,9 +5,9 @@
  * ODS_LATE_MS keeps every second lane from leaving its group for so long, while it is given what
  * the others had; and ODS_SLOW_END_MS keeps librdkafka's thread between its decision that a
  * consumer has ended and the end (which it shows with debug=cgrp), and for half as long a lane that
- * gives partitions back. ODS_NO_END: a client that is to go never does, as in librdkafka 2.0 after a
- * cluster was made anew. ODS_OTHER_TOPIC: what two lanes subscribe to at first is that one, so that the
- * group shares nothing out of theirs, as where the one that does did not know them yet.
+ * gives partitions back. ODS_NO_END: a client that is to go never does, as in librdkafka 2.0 after
+ * a cluster was made anew. ODS_OTHER_TOPIC: what two lanes subscribe to at first is that one, so
+ * that the group shares nothing out of theirs, as where the one that does did not know them yet.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -79,7 +79,8 @@ rd_kafka_resp_err_t rd_kafka_query_watermark_offsets(rd_kafka_t *rk, const char 
     return real(rk, topic, partition, low, high, timeout_ms);
 }
 
-rd_kafka_resp_err_t rd_kafka_subscribe(rd_kafka_t *rk, const rd_kafka_topic_partition_list_t *topics)
+rd_kafka_resp_err_t rd_kafka_subscribe(rd_kafka_t *rk,
+                                       const rd_kafka_topic_partition_list_t *topics)
 {
     static atomic_int before;
     rd_kafka_resp_err_t (*real)(rd_kafka_t *, const rd_kafka_topic_partition_list_t *);

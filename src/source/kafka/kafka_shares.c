@@ -1,7 +1,8 @@
 /* Does the group share all partitions out? A member that has none of them asks, as nobody tells it:
  * to have none is right where others have all. It is wrong where the one that shares out did not
- * know a topic yet, and librdkafka then takes what it has learned since for what was shared: seen of
- * 2.0 after a cluster was made anew. Nothing would come of those partitions, and nothing be said. */
+ * know a topic yet, and librdkafka then takes what it has learned since for what was shared: seen
+ * of 2.0 after a cluster was made anew. Nothing would come of those partitions, and nothing be
+ * said. */
 #include "source/kafka/kafka_member.h"
 
 #include <string.h>
