@@ -284,14 +284,20 @@ struct last_moment {
     int code;
 };
 
+static void end_late(int code)
+{
+    log_warn("still not done: ending; nothing is lost");
+    _exit(code);
+}
+
 static void *end_at_last_moment(void *context)
 {
     const struct last_moment *moment = context;
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &moment->at, NULL) == EINTR)
         continue;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
-    log_warn("still not done: ending; nothing is lost");
-    _exit(moment->code);
+    end_late(moment->code);
+    return NULL;
 }
 
 /* The lanes have ended, and what they had goes. That may take for ever: librdkafka 2.0 waits,
@@ -381,10 +387,8 @@ static int watch(struct daemon *daemon)
             notify_send("WATCHDOG=1");
             next_ping_us = now_us + watchdog_us / 3;
         }
-        if (!keep_deadlines(daemon)) {
-            log_warn("still not done: ending; nothing is lost");
-            _exit(state.failed ? state.failed : daemon->stopping_us ? CLI_OK : CLI_INTERNAL);
-        }
+        if (!keep_deadlines(daemon))
+            end_late(state.failed ? state.failed : daemon->stopping_us ? CLI_OK : CLI_INTERNAL);
     }
     return join_in_time(daemon, state.failed);
 }

@@ -206,8 +206,7 @@ static void print_attention(const struct terminal *terminal, const json_t *statu
         terminal_line(terminal->out, " %s", text_in(one, "says"));
     }
     if (count > shown)
-        terminal_line(terminal->out, "and %zu more, of which the tables below tell",
-                      count - shown);
+        terminal_line(terminal->out, "and %zu more: --json has all", count - shown);
 }
 
 bool status_show(const struct terminal *terminal, const struct status_view *view)

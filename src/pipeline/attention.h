@@ -1,6 +1,6 @@
 /* What stands around the pipelines and asks for attention though they keep up: connectors, logs of
- * sources, Kafka's retention, comparisons, dead letters, derived tables. In the words that the
- * page's head and `ods-sink status` have, from what `/status` tells of each. */
+ * sources, Kafka's retention, comparisons, rules about the data, dead letters, derived tables. In
+ * the words that the page's head and `ods-sink status` have, from what `/status` tells of each. */
 #ifndef ATTENTION_H
 #define ATTENTION_H
 

@@ -15,6 +15,7 @@
 #include "sink/postgres/letters/letters.h"
 
 #define LOOK_MS 5000
+#define OLD_US  INT64_C(300000000) /* what was counted so long ago is not told any more */
 /* Of a table that takes long to read, looks have so many times as long between them. */
 #define REST 20
 
@@ -23,7 +24,8 @@ struct letter_counter {
     struct letters *letters;
     pthread_t thread;
     atomic_bool stop, ended;
-    struct rare away; /* the thread's */
+    struct rare away;   /* the thread's */
+    int64_t counted_us; /* monotonic; the thread's */
 
     /* One a pipeline. The thread alone writes them, in the mutex. */
     struct letters_waiting *counts, *next; /* as shown; as the next look finds them */
@@ -33,8 +35,7 @@ struct letter_counter {
     pthread_cond_t wakes;
 };
 
-/* A look that fails leaves what the last one has seen: who could not be asked has replayed nothing
- * either. */
+/* A look that fails leaves for some minutes what the last one has seen. */
 static void look(struct letter_counter *counter)
 {
     const struct dead_letter_settings *settings = counter->settings;
@@ -43,12 +44,16 @@ static void look(struct letter_counter *counter)
     enum ods_status status = letters_waiting(counter->letters, settings->table, counter->next,
                                              counter->count, &error);
     if (status != ODS_OK) {
+        pthread_mutex_lock(&counter->mutex);
+        counter->known &= time_monotonic_us() - counter->counted_us < OLD_US;
+        pthread_mutex_unlock(&counter->mutex);
         if (!atomic_load(&counter->stop) && rare_due(&counter->away))
             log_warn("dead letters that wait in the table %s can't be counted: %s",
                      settings->table, error.text);
         return;
     }
     counter->away = (struct rare){0};
+    counter->counted_us = time_monotonic_us();
     pthread_mutex_lock(&counter->mutex);
     memcpy(counter->counts, counter->next, counter->count * sizeof *counter->counts);
     counter->known = true;
@@ -114,7 +119,7 @@ enum ods_status letter_counter_start(struct letter_counter **out, const struct s
 {
     const struct dead_letter_settings *own = &settings->dead_letter;
     const struct target_settings *target =
-        *own->table ? settings_postgres(settings, own->target) : NULL;
+        *own->table && *settings->http.listen ? settings_postgres(settings, own->target) : NULL;
     pthread_condattr_t monotonic;
     *out = NULL;
     if (!target)

@@ -208,7 +208,7 @@ static uint64_t reads_of(const struct table_counts *counts, const struct table_c
 uint64_t table_count_reads(const struct table_counts *counts, const struct table_count *count)
 {
     uint64_t reads = reads_of(counts, count);
-    return reads > atomic_load(&count->reads_before) ? reads : 0;
+    return reads > atomic_load(&count->reads_before) ? reads - atomic_load(&count->reads_base) : 0;
 }
 
 /* The oldest that is known stands for what the table lost since; what is new is put at the end. */
@@ -226,12 +226,17 @@ static double shrinks(struct table_count *count, int64_t lag, double seconds)
 }
 
 void table_count_sample(struct table_counts *counts, struct table_count *count, int64_t lag,
-                        double seconds)
+                        size_t partitions, double seconds)
 {
-    uint64_t changes = table_count_changes(counts, count);
+    uint64_t changes = table_count_changes(counts, count), reads = reads_of(counts, count);
+    if (partitions != count->partitions) /* what went or came with them is no progress */
+        lag = -1;
+    count->partitions = partitions;
     atomic_store(&count->rate, (double) (changes - count->sampled) / seconds);
     count->sampled = changes;
     atomic_store(&count->shrinks, shrinks(count, lag, seconds));
+    if (reads == atomic_load(&count->reads_before)) /* none runs */
+        atomic_store(&count->reads_base, reads);
     atomic_store(&count->reads_before, atomic_load(&count->sampled_reads));
-    atomic_store(&count->sampled_reads, reads_of(counts, count));
+    atomic_store(&count->sampled_reads, reads);
 }

@@ -40,9 +40,11 @@ struct table_count {
     /* Of who samples, every few seconds: its changes by then, and what waited, -1: not known. */
     uint64_t sampled;
     int64_t lags[TABLE_LAGS];
+    size_t partitions; /* of which that is */
     _Atomic(double) rate;    /* changes a second of late; negative: not known yet */
     _Atomic(double) shrinks; /* by how many records a second what waits became less of late */
-    atomic_uint_fast64_t sampled_reads, reads_before; /* rows of a snapshot, and a sample earlier */
+    /* Rows of snapshots: by then, a sample earlier, and before the one that runs. */
+    atomic_uint_fast64_t sampled_reads, reads_before, reads_base;
 };
 
 struct table_counts { /* of a pipeline */
@@ -69,13 +71,13 @@ void table_counting_add(struct table_counting *counting, const struct batch *bat
 /* The lanes' numbers added up; any thread. */
 uint64_t table_count_changes(const struct table_counts *counts, const struct table_count *count);
 int64_t table_count_newest_us(const struct table_counts *counts, const struct table_count *count);
-/* Rows of a snapshot that were applied while one runs: the last came within two samples. 0: none
+/* Rows that were applied of the snapshot that runs: the last came within two samples. 0: none
  * does. */
 uint64_t table_count_reads(const struct table_counts *counts, const struct table_count *count);
 
 /* One thread. The rates are from now on those of these seconds; `lag` are records that wait for
- * the table in all, -1: not known, or it is held. */
+ * the table in so many partitions, -1: not known, or it is held. */
 void table_count_sample(struct table_counts *counts, struct table_count *count, int64_t lag,
-                        double seconds);
+                        size_t partitions, double seconds);
 
 #endif

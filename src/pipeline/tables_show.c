@@ -19,6 +19,7 @@
 struct topic_lag {
     const char *topic; /* of the lanes as they are shown */
     int64_t lag;       /* -1: not known */
+    size_t partitions;
     bool paused, has_table;
 };
 
@@ -74,6 +75,7 @@ static size_t merge(struct topic_lag *places, size_t count)
         }
         last->lag = last->lag < 0 || places[i].lag < 0 ? -1 : last->lag + places[i].lag;
         last->paused |= places[i].paused;
+        last->partitions++;
     }
     return kept;
 }
@@ -93,7 +95,7 @@ static struct topic_lag *find_topics(const struct lanes_shown *shown, size_t fir
         for (size_t k = 0; k < shown->places[i].count; k++) {
             const struct lane_partition *one = &shown->places[i].items[k];
             places[(*count)++] = (struct topic_lag){
-                .topic = one->topic, .lag = one->lag, .paused = one->paused};
+                .topic = one->topic, .lag = one->lag, .partitions = 1, .paused = one->paused};
         }
     if (*count) {
         qsort(places, *count, sizeof *places, by_topic);
@@ -288,7 +290,8 @@ void tables_sample(struct lane *const *lanes, size_t count, double seconds)
     for (struct table_count *table = atomic_load(&counts->first); table;
          table = atomic_load(&table->next)) {
         const struct topic_lag *place = places ? place_of(table->topic, places, topics) : NULL;
-        table_count_sample(counts, table, place && !place->paused ? place->lag : -1, seconds);
+        table_count_sample(counts, table, place && !place->paused ? place->lag : -1,
+                           place ? place->partitions : 0, seconds);
     }
     free(places);
     lanes_shown_done(&shown);

@@ -131,9 +131,6 @@ class Comparisons:
         if not last or last["began_at"] in self.ended:
             return
         compared = [table for table in last["tables"] if table["result"] != "not compared"]
-        # Tables without a key, of which every change is a row, have no row to compare with.
-        left_out = {table["table"] for table in last["tables"]} - {table["table"] for table in compared}
-        assert left_out <= {"shop.events", "shop.accounts", "shop.small"}, last
         assert last["result"] != "differs", last
         self.ended[last["began_at"]] = {
             "second": round(time.monotonic() - began), "rows": sum(table["source_rows"] for table in compared),
@@ -143,7 +140,8 @@ class Comparisons:
         return list(self.ended.values())
 
     def await_equal(self, world, began):
-        """One that began after the load's end, of which nothing is left open."""
+        """One that began after the load's end, of which nothing is left open: of tables without a key every change
+        is a row, and there is nothing to compare."""
         now = time.time()
 
         def found():

@@ -134,6 +134,7 @@ def test_many_tables(sink, database, kafka, prefix, browser):
         made.result(120)
     sink.write({**pipeline(f"^{prefix}.*"), "name": "many"}, database=database, kafka=True)
     daemon = sink.daemon()
+    daemon.await_that(lambda: daemon.get("/status")[0] == 200, what="the page")
     views = Views(browser, sink)
     try:
         kafka.produce([table.create(row(number)) for table in tables[:20] for number in range(50)])

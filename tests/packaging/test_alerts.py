@@ -104,13 +104,12 @@ def test_routes():
     done = subprocess.run(["amtool", "check-config", path], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     alerts = [rule for one in RULES for rule in rules(one) if "alert" in rule]
-    severities = {rule["labels"]["severity"]: rule["alert"] for rule in alerts}
     expected = {"critical": "on-call", "warning": "team"}
-    assert severities.keys() == expected.keys()
-    for severity, alert in severities.items():
-        for labels, receiver in (((f"alertname={alert}",), expected[severity]), (("alertname=Other",), "team")):
-            done = subprocess.run(["amtool", "config", "routes", "test", f"--config.file={path}",
-                                   f"severity={severity}", *labels], capture_output=True, text=True)
-            assert done.stdout.strip() == receiver, (labels, done.stdout, done.stderr)
+    asked = [(rule["alert"], rule["labels"]["severity"]) for rule in alerts]
+    for alert, severity in [*asked, ("Other", "critical"), ("Other", "warning")]:
+        receiver = "team" if alert == "Other" else expected[severity]
+        done = subprocess.run(["amtool", "config", "routes", "test", f"--config.file={path}", f"severity={severity}",
+                               f"alertname={alert}"], capture_output=True, text=True)
+        assert done.stdout.strip() == receiver, (alert, done.stdout, done.stderr)
     named = set(re.findall(r"OdsSink[A-Za-z]+(?=[|\"])", path.read_text()))
     assert named - {"OdsSinkFreshnessBurns"} <= {rule["alert"] for rule in alerts}

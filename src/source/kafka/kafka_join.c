@@ -150,6 +150,7 @@ void kafka_look_for_topics(struct kafka_source *source, int64_t now_us)
                                                              : now_us + source->look_us;
     if (!found)
         return;
+    source->listed = partitions;
     rd_kafka_topic_partition_list_sort(found, NULL, NULL);
     tell_what_is_missing(source, found);
     if (any && !same_topics(source->subscribed, found))
@@ -160,12 +161,13 @@ void kafka_look_for_topics(struct kafka_source *source, int64_t now_us)
         rd_kafka_topic_partition_list_destroy(found);
 }
 
-/* Its list of topics stays: the same one given again would change nothing. */
+/* To the same topics: given again without that, they would change nothing. */
 void kafka_join_anew(struct kafka_source *source)
 {
-    kafka_is_joining(source);
+    rd_kafka_topic_partition_list_t *topics = source->subscribed;
+    source->subscribed = NULL;
     rd_kafka_unsubscribe(source->rk);
-    subscribe(source, rd_kafka_topic_partition_list_copy(source->subscribed));
+    subscribe(source, topics);
 }
 
 void kafka_join(struct source *base)

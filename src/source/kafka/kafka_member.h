@@ -32,6 +32,7 @@ struct kafka_source {
     int64_t look_us;                             /* between two looks for topics */
     int64_t giving_until_us;                     /* partitions are being taken away */
     int partitions;     /* of the topics subscribed to, as of the last look; 0: not known */
+    int listed;         /* the same, but also none, where topics are gone */
     int assigned;       /* how many of them it has */
     int unshared;       /* looks that found partitions which no member has, one after the other */
     int64_t next_share_us; /* when it is looked for such; 0: it has partitions */

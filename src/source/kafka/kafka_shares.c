@@ -5,24 +5,32 @@
  * said. */
 #include "source/kafka/kafka_member.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/log.h"
 
-#define FIRST_US  INT64_C(10000000) /* so long without partitions before it asks, */
-#define AGAIN_US  INT64_C(5000000)  /* to make sure, */
+#define FIRST_US  INT64_C(5000000)  /* so long without partitions before it asks, */
+#define AGAIN_US  INT64_C(20000000) /* to make sure: a member may be giving some back just now, */
 #define REST_US   INT64_C(60000000) /* and while all is well, or after it has joined anew */
 #define ANSWER_MS 2000
+
+static int by_topic(const void *one, const void *other)
+{
+    const rd_kafka_topic_partition_t *a = one, *b = other;
+    return strcmp(a->topic, b->topic);
+}
 
 static size_t partitions_of(const struct kafka_source *source,
                             const rd_kafka_MemberDescription_t *member)
 {
+    const rd_kafka_topic_partition_list_t *topics = source->subscribed; /* sorted */
     const rd_kafka_topic_partition_list_t *list =
         rd_kafka_MemberAssignment_partitions(rd_kafka_MemberDescription_assignment(member));
     size_t count = 0;
     for (int i = 0; list && i < list->cnt; i++)
-        for (int k = 0; k < source->subscribed->cnt; k++)
-            count += strcmp(list->elems[i].topic, source->subscribed->elems[k].topic) == 0;
+        count += bsearch(&list->elems[i], topics->elems, (size_t) topics->cnt,
+                         sizeof *topics->elems, by_topic) != NULL;
     return count;
 }
 
@@ -68,7 +76,7 @@ static int64_t shared_out(struct kafka_source *source)
 
 static bool has_none(struct kafka_source *source)
 {
-    return source->subscribed && source->partitions && !source->assigned &&
+    return source->subscribed && source->listed && !source->assigned &&
            !atomic_load(&source->joining_us) && !atomic_load(&source->away);
 }
 
@@ -84,13 +92,15 @@ void kafka_watch_shares(struct kafka_source *source, int64_t now_us)
     if (now_us < source->next_share_us)
         return;
     int64_t shared = shared_out(source);
-    source->unshared = shared >= 0 && shared < source->partitions ? source->unshared + 1 : 0;
-    source->next_share_us = now_us + (source->unshared == 1 ? AGAIN_US : REST_US);
+    source->unshared = shared >= 0 && shared < source->listed ? source->unshared + 1 : 0;
+    /* All members have looked for topics by then, of which new ones come. */
+    int64_t again_us = 2 * source->look_us > AGAIN_US ? 2 * source->look_us : AGAIN_US;
+    source->next_share_us = now_us + (source->unshared == 1 ? again_us : REST_US);
     if (source->unshared < 2)
         return;
     log_event(LOG_WARN, LOG_FIELDS(source),
               "group %s shares out %lld of %d partitions and this lane has none: it joins anew",
-              source->pipeline->group_id, (long long) shared, source->partitions);
+              source->pipeline->group_id, (long long) shared, source->listed);
     source->unshared = 0;
     kafka_join_anew(source);
 }

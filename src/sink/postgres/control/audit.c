@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "sink/postgres/control/control.h"
 #include "sink/postgres/wire/own_schema.h"
+#include "sink/postgres/wire/quote.h"
 #include "sql/postgres/audit_begin.h"
 #include "sql/postgres/audit_end.h"
 
@@ -14,7 +14,7 @@ enum ods_status audit_begin(struct conn *conn, const char *group, const struct a
 {
     struct buffer topics;
     PGresult *rows = NULL;
-    control_array(&topics, audit->topics);
+    quote_array(&topics, audit->topics);
     const char *values[] = {audit->who, audit->origin,        audit->action, group, audit->pipeline,
                             audit->table, buffer_text(&topics), audit->reason};
     enum ods_status status = topics.failed ? error_out_of_memory(error)

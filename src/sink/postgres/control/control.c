@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sink/postgres/wire/own_schema.h"
+#include "sink/postgres/wire/quote.h"
 #include "sql/postgres/control_any.h"
 #include "sql/postgres/control_confirm.h"
 #include "sql/postgres/control_enter.h"
@@ -14,32 +15,6 @@
 #include "sql/postgres/control_read.h"
 #include "sql/postgres/control_settle.h"
 #include "sql/postgres/control_tables.h"
-
-/* --- a list of texts as an array's text ------------------------------------------------------ */
-
-void control_array_put(struct buffer *array, const char *text)
-{
-    buffer_puts(array, array->length ? ",\"" : "{\"");
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\')
-            buffer_puts(array, "\\");
-        buffer_add(array, text, 1);
-    }
-    buffer_puts(array, "\"");
-}
-
-void control_array_end(struct buffer *array)
-{
-    buffer_puts(array, array->length ? "}" : "{}");
-}
-
-void control_array(struct buffer *array, const struct strings *texts)
-{
-    buffer_init(array);
-    for (size_t i = 0; i < texts->count; i++)
-        control_array_put(array, texts->items[i]);
-    control_array_end(array);
-}
 
 static enum ods_status run(struct conn *conn, const char *sql, int count,
                            const char *const *values, struct error *error)
@@ -164,8 +139,8 @@ enum ods_status control_holds(struct conn *conn, const char *group, const struct
     struct buffer topics;
     buffer_init(&topics);
     for (uint32_t i = 0; i < batch->claim_count; i++)
-        control_array_put(&topics, batch->claims[i].topic);
-    control_array_end(&topics);
+        quote_array_put(&topics, batch->claims[i].topic);
+    quote_array_end(&topics);
     enum ods_status status = topics.failed
                                  ? error_out_of_memory(error)
                                  : any_held(conn, group, buffer_text(&topics), held, error);
@@ -180,8 +155,8 @@ static void allowed_of(struct buffer *array, const struct control_request *reque
     buffer_init(array);
     for (enum order_state state = ORDER_RUNNING; state < ORDER_STATES; state++)
         if (request->allowed[state])
-            control_array_put(array, order_state_name(state));
-    control_array_end(array);
+            quote_array_put(array, order_state_name(state));
+    quote_array_end(array);
 }
 
 enum ods_status control_order(struct conn *conn, const char *group,
@@ -190,7 +165,7 @@ enum ods_status control_order(struct conn *conn, const char *group,
 {
     struct buffer topics, allowed;
     PGresult *rows = NULL;
-    control_array(&topics, &request->topics);
+    quote_array(&topics, &request->topics);
     allowed_of(&allowed, request);
     const char *values[] = {group,           buffer_text(&topics), buffer_text(&allowed),
                             order_state_name(request->state),
@@ -233,7 +208,7 @@ enum ods_status control_settle(struct conn *conn, const char *group, const struc
                                struct error *error)
 {
     struct buffer array;
-    control_array(&array, topics);
+    quote_array(&array, topics);
     const char *values[] = {group, buffer_text(&array)};
     enum ods_status status = array.failed ? error_out_of_memory(error)
                                           : run(conn, sql_control_settle, 2, values, error);

@@ -15,12 +15,6 @@ struct watching {
     bool fleet; /* the table is there in which it tells how it is */
 };
 
-/* Writes texts as the text of an array. The caller frees it with buffer_done(). */
-void control_array(struct buffer *array, const struct strings *texts);
-/* The same one by one, into a buffer that is empty at first. */
-void control_array_put(struct buffer *array, const char *text);
-void control_array_end(struct buffer *array);
-
 enum ods_status control_watch(struct watching *watching, struct conn *conn, const char *group,
                               const struct control_member *self, struct orders *orders,
                               struct error *error);

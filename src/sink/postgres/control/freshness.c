@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sink/postgres/control/control.h"
 #include "sink/postgres/wire/own_schema.h"
+#include "sink/postgres/wire/quote.h"
 #include "sql/postgres/freshen.h"
 #include "sql/postgres/freshness_read.h"
 
@@ -21,20 +21,20 @@ static void take_beats(struct beats *beats, const PGresult *rows)
     buffer_reset(&beats->connectors);
     buffer_reset(&beats->times);
     for (int row = 0; row < PQntuples(rows); row++) {
-        control_array_put(&beats->connectors, PQgetvalue(rows, row, 0));
-        control_array_put(&beats->times, PQgetvalue(rows, row, 1));
+        quote_array_put(&beats->connectors, PQgetvalue(rows, row, 0));
+        quote_array_put(&beats->times, PQgetvalue(rows, row, 1));
     }
 }
 
 static void put_places(struct buffer lists[3], const struct position *places, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        control_array_put(&lists[0], places[i].topic);
+        quote_array_put(&lists[0], places[i].topic);
         buffer_printf(&lists[1], "%s%d", i ? "," : "{", (int) places[i].partition);
         buffer_printf(&lists[2], "%s%lld", i ? "," : "{", (long long) places[i].offset);
     }
     for (size_t i = 0; i < 3; i++)
-        control_array_end(&lists[i]);
+        quote_array_end(&lists[i]);
 }
 
 enum ods_status freshness_keep(struct beats *beats, struct conn *conn, const char *group,
@@ -43,8 +43,8 @@ enum ods_status freshness_keep(struct beats *beats, struct conn *conn, const cha
     struct buffer lists[3] = {0};
     PGresult *rows = NULL;
     put_places(lists, places, count);
-    control_array_end(&beats->connectors);
-    control_array_end(&beats->times);
+    quote_array_end(&beats->connectors);
+    quote_array_end(&beats->times);
     const char *values[] = {group,
                             buffer_text(&lists[0]),
                             buffer_text(&lists[1]),

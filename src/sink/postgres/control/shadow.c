@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "sink/postgres/control/control.h"
 #include "sink/postgres/wire/own_schema.h"
+#include "sink/postgres/wire/quote.h"
 #include "sql/postgres/shadow_count.h"
 #include "sql/postgres/shadow_drop.h"
 #include "sql/postgres/shadow_exchange.h"
@@ -74,7 +74,7 @@ enum ods_status shadow_exchange(struct conn *conn, const char *group, const stru
     struct buffer topics;
     PGresult *rows = NULL;
     snprintf(order, sizeof order, "%lld", (long long) held);
-    control_array(&topics, &request->topics);
+    quote_array(&topics, &request->topics);
     const char *values[] = {group,
                             buffer_text(&topics),
                             order,

@@ -206,32 +206,25 @@ struct asked {
     struct buffer pipelines, replays, queues;
 };
 
-/* `more` stands behind the text. */
-static void put_text(struct buffer *array, const char *text, const char *more)
-{
-    buffer_puts(array, array->length ? ",\"" : "{\"");
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\')
-            buffer_puts(array, "\\");
-        buffer_add(array, text, 1);
-    }
-    buffer_puts(array, more);
-    buffer_puts(array, "\"");
-}
-
 static void ask_of(struct asked *asked, const struct letters_waiting *waiting, size_t count)
 {
+    struct buffer replays;
+    buffer_init(&replays);
     buffer_init(&asked->pipelines);
     buffer_init(&asked->replays);
     buffer_init(&asked->queues);
     for (size_t i = 0; i < count; i++) {
-        put_text(&asked->pipelines, waiting[i].pipeline, "");
-        put_text(&asked->replays, waiting[i].group, LETTERS_REPLAYS);
-        put_text(&asked->queues, waiting[i].queue ? "t" : "f", "");
+        buffer_reset(&replays);
+        buffer_printf(&replays, "%s" LETTERS_REPLAYS, waiting[i].group);
+        quote_array_put(&asked->pipelines, waiting[i].pipeline);
+        quote_array_put(&asked->replays, buffer_text(&replays));
+        quote_array_put(&asked->queues, waiting[i].queue ? "t" : "f");
     }
-    buffer_puts(&asked->pipelines, count ? "}" : "{}");
-    buffer_puts(&asked->replays, count ? "}" : "{}");
-    buffer_puts(&asked->queues, count ? "}" : "{}");
+    asked->replays.failed |= replays.failed;
+    buffer_done(&replays);
+    quote_array_end(&asked->pipelines);
+    quote_array_end(&asked->replays);
+    quote_array_end(&asked->queues);
 }
 
 static void take_counts(const PGresult *rows, struct letters_waiting *waiting, size_t count)

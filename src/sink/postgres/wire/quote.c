@@ -22,3 +22,29 @@ char *quote_name(const char *name)
     *to = '\0';
     return quoted;
 }
+
+/* --- a list of texts as an array's text ------------------------------------------------------ */
+
+void quote_array_put(struct buffer *array, const char *text)
+{
+    buffer_puts(array, array->length ? ",\"" : "{\"");
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            buffer_puts(array, "\\");
+        buffer_add(array, text, 1);
+    }
+    buffer_puts(array, "\"");
+}
+
+void quote_array_end(struct buffer *array)
+{
+    buffer_puts(array, array->length ? "}" : "{}");
+}
+
+void quote_array(struct buffer *array, const struct strings *texts)
+{
+    buffer_init(array);
+    for (size_t i = 0; i < texts->count; i++)
+        quote_array_put(array, texts->items[i]);
+    quote_array_end(array);
+}

@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sink/postgres/control/control.h"
 #include "sink/postgres/wire/own_schema.h"
+#include "sink/postgres/wire/quote.h"
 #include "sql/postgres/erase.h"
 
 static const char *whole(struct buffer *array)
 {
-    control_array_end(array);
+    quote_array_end(array);
     return buffer_text(array);
 }
 
@@ -22,16 +22,16 @@ static void put_arrays(struct buffer arrays[ARRAYS], const struct erasing *erasi
 {
     char digits[24];
     for (size_t i = 0; i < erasing->key_count; i++) {
-        control_array_put(&arrays[COLUMNS], erasing->columns[i]);
-        control_array_put(&arrays[VALUES], erasing->values[i]);
+        quote_array_put(&arrays[COLUMNS], erasing->columns[i]);
+        quote_array_put(&arrays[VALUES], erasing->values[i]);
     }
     for (size_t i = 0; i < erasing->reached_count; i++) {
         const struct position *position = &erasing->reached[i];
-        control_array_put(&arrays[TOPICS], position->topic);
+        quote_array_put(&arrays[TOPICS], position->topic);
         snprintf(digits, sizeof digits, "%d", (int) position->partition);
-        control_array_put(&arrays[PARTITIONS], digits);
+        quote_array_put(&arrays[PARTITIONS], digits);
         snprintf(digits, sizeof digits, "%" PRId64, position->offset);
-        control_array_put(&arrays[OFFSETS], digits);
+        quote_array_put(&arrays[OFFSETS], digits);
     }
 }
 
