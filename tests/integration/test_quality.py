@@ -342,7 +342,8 @@ def test_the_daemon_checks_by_itself_while_rows_come(sink, kafka, database):
         sink.write(stream, kafka=True, database=database)
         daemons.append((sink.daemon(), sink.http_port))
         daemons[-1][0].await_ready()
-    (first, sink.http_port), (second, _) = daemons
+    (first, of_first), (second, of_second) = daemons
+    sink.http_port = of_first
     kafka.produce(tables["customers"].create(one) for one in made["customers"])
     kafka.produce([tables["orders"].create(one) for one in made["orders"][:100]])
     rest, some = made["orders"][100:], max(400, ROWS // 1000)
@@ -384,8 +385,9 @@ def test_the_daemon_checks_by_itself_while_rows_come(sink, kafka, database):
     status = json.loads(first.get("/status")[1])["quality"][0]
     assert status["counts"] == {"pass": 4, "fail": 10, "unknown": 0} and status["next_at"]
     assert {one["rule"] for one in status["broken"]} == set(PLANTED) and status["checked_at"]
-    # Each process tells what came its way.
+    sink.http_port = of_second  # each process tells what came its way
     flights = status["flight"] + json.loads(second.get("/status")[1])["quality"][0]["flight"]
+    sink.http_port = of_first
     assert {one["rule"] for one in flights} == {name for name in PLANTED if name.startswith(FLYING)}
     jsonschema.validate(status, STATUS["properties"]["quality"]["items"])
     report = quality(sink, "report", expect=Exit.NEGATIVE)
