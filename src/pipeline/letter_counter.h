@@ -15,8 +15,8 @@
 
 struct letter_counter;
 
-/* *counter is NULL where there is nothing to count, or nobody whom HTTP could tell. Settings outlive
- * it. */
+/* *counter is NULL where there is nothing to count, or nobody whom HTTP could tell. Settings
+ * outlive it. */
 enum ods_status letter_counter_start(struct letter_counter **counter,
                                      const struct settings *settings, struct error *error);
 /* Ends what is being asked; returns at once. All of these accept NULL. */
