@@ -34,12 +34,6 @@ void cli_print_json_line(json_t *value)
     print(value, JSON_COMPACT);
 }
 
-const char *text_in(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
-
 int64_t number_in(const json_t *object, const char *name)
 {
     const json_t *number = json_object_get(object, name);

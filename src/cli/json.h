@@ -6,6 +6,8 @@
 
 #include <jansson.h>
 
+#include "pipeline/json_text.h"
+
 /* A string of any text: what is not UTF-8 becomes U+FFFD. */
 json_t *cli_json(const char *text);
 
@@ -14,8 +16,7 @@ void cli_print_json(json_t *value);
 /* The same on one line. */
 void cli_print_json_line(json_t *value);
 
-/* Of an object's members: "" and -1 where there is none, or it is of another kind. */
-const char *text_in(const json_t *object, const char *name);
+/* An object's member as text_in() (pipeline/json_text.h); -1 where it is no integer. */
 int64_t number_in(const json_t *object, const char *name);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "core/time.h"
+#include "core/wait.h"
 
 struct ring {
     struct batch *items[QUEUE_MAX];
@@ -56,13 +57,9 @@ struct queue *queue_new(size_t capacity)
     struct queue *queue = calloc(1, sizeof *queue);
     if (!queue)
         return NULL;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&queue->mutex, NULL);
-    pthread_cond_init(&queue->todo_changed, &monotonic);
-    pthread_cond_init(&queue->done_changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    wait_init(&queue->todo_changed);
+    wait_init(&queue->done_changed);
     return queue;
 }
 

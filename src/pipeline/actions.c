@@ -6,6 +6,7 @@
 
 #include "core/log.h"
 #include "core/time.h"
+#include "core/wait.h"
 #include "pipeline/actions_room.h"
 #include "pipeline/json_text.h"
 #include "pipeline/metrics.h"
@@ -229,7 +230,6 @@ enum ods_status actions_open(struct actions **out, const struct settings *settin
                              struct verifier *const *verifiers, size_t verifier_count,
                              struct error *error)
 {
-    pthread_condattr_t monotonic;
     *out = NULL;
     if (!settings->http.operator_count)
         return ODS_OK;
@@ -242,10 +242,7 @@ enum ods_status actions_open(struct actions **out, const struct settings *settin
     actions->verifiers = verifiers;
     actions->verifier_count = verifier_count;
     pthread_mutex_init(&actions->mutex, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&actions->stops, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    wait_init(&actions->stops);
     *out = actions;
     return ODS_OK;
 }

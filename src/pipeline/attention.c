@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "pipeline/condition.h"
+#include "pipeline/json_text.h"
 #include "pipeline/lane.h"
 
 #define DAY_S    86400
@@ -14,12 +15,6 @@
 struct list {
     json_t *bad, *warn;
 };
-
-static const char *text_in(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
 
 static json_int_t number_in(const json_t *object, const char *name)
 {

@@ -8,6 +8,7 @@
 
 #include "core/log.h"
 #include "core/time.h"
+#include "core/wait.h"
 #include "pipeline/lane.h"
 #include "pipeline/metrics.h"
 #include "source/kafka/kafka_admin.h"
@@ -263,7 +264,6 @@ static void *run(void *opaque)
 enum ods_status guard_start(struct guard **out, const struct settings *settings,
                             struct lane *const *lanes, size_t count, struct error *error)
 {
-    pthread_condattr_t monotonic;
     *out = NULL;
     if (!settings->kafka.retention_check_ms)
         return ODS_OK;
@@ -274,10 +274,7 @@ enum ods_status guard_start(struct guard **out, const struct settings *settings,
     guard->lanes = lanes;
     guard->lane_count = count;
     pthread_mutex_init(&guard->mutex, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&guard->stops, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    wait_init(&guard->stops);
     int code = pthread_create(&guard->thread, NULL, run, guard);
     if (code) {
         free(guard);

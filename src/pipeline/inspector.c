@@ -9,6 +9,7 @@
 
 #include "core/log.h"
 #include "core/time.h"
+#include "core/wait.h"
 #include "pipeline/inspector_room.h"
 #include "quality/run.h"
 
@@ -264,21 +265,11 @@ static int64_t look(struct inspector *inspector)
     return left_ms > LOOK_MS ? LOOK_MS : left_ms;
 }
 
-static void doze(struct inspector *inspector, int64_t ms)
-{
-    struct timespec until = time_deadline(ms);
-    pthread_mutex_lock(&inspector->mutex);
-    while (!atomic_load(&inspector->stop))
-        if (pthread_cond_timedwait(&inspector->wakes, &inspector->mutex, &until))
-            break;
-    pthread_mutex_unlock(&inspector->mutex);
-}
-
 static void *inspector_main(void *context)
 {
     struct inspector *inspector = context;
     while (!atomic_load(&inspector->stop))
-        doze(inspector, look(inspector));
+        wait_for_stop(&inspector->mutex, &inspector->wakes, &inspector->stop, look(inspector));
     atomic_store(&inspector->ended, true);
     return NULL;
 }
@@ -298,7 +289,6 @@ enum ods_status inspector_start(struct inspector **out, const struct settings *s
                                 struct quality_counts *counts, struct error *error)
 {
     char host[64] = "";
-    pthread_condattr_t monotonic;
     *out = NULL;
     if (!quality_any(pipeline, false))
         return ODS_OK;
@@ -313,10 +303,7 @@ enum ods_status inspector_start(struct inspector **out, const struct settings *s
     snprintf(inspector->self, sizeof inspector->self, "%s, process %ld", host, (long) getpid());
     cutoff_init(&inspector->cutoff);
     pthread_mutex_init(&inspector->mutex, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&inspector->wakes, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    wait_init(&inspector->wakes);
     enum ods_status status = ODS_OK;
     int code = 0;
     if (pipeline->quality.every_ms)

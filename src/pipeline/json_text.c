@@ -64,3 +64,9 @@ bool json_put_open(struct buffer *out, json_t *object)
     free(text);
     return true;
 }
+
+const char *text_in(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text ? text : "";
+}

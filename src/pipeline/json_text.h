@@ -11,6 +11,8 @@
 struct buffer;
 
 json_t *text_of(const char *text); /* JSON's null where memory is out */
+/* Of an object's member; "" where there is none, or it is of another kind. */
+const char *text_in(const json_t *object, const char *name);
 
 void json_put_text(struct buffer *out, const char *text); /* with its quotes; NULL: null */
 /* The number divided by ten to the power of `digits`, which are those behind the point. */

@@ -8,6 +8,7 @@
 
 #include "core/log.h"
 #include "core/time.h"
+#include "core/wait.h"
 #include "derived/refresher.h"
 #include "pipeline/json_text.h"
 #include "pipeline/metrics.h"
@@ -31,21 +32,12 @@ static void say(void *context, bool warning, const char *table, const char *text
                   *table ? "derived table" : "derived tables", text);
 }
 
-static void doze(struct keeper *keeper, int64_t ms)
-{
-    struct timespec until = time_deadline(ms);
-    pthread_mutex_lock(&keeper->mutex);
-    while (!atomic_load(&keeper->stop))
-        if (pthread_cond_timedwait(&keeper->wakes, &keeper->mutex, &until))
-            break;
-    pthread_mutex_unlock(&keeper->mutex);
-}
-
 static void *keeper_main(void *context)
 {
     struct keeper *keeper = context;
     while (!atomic_load(&keeper->stop))
-        doze(keeper, refresher_turn(keeper->refresher));
+        wait_for_stop(&keeper->mutex, &keeper->wakes, &keeper->stop,
+                      refresher_turn(keeper->refresher));
     atomic_store(&keeper->ended, true);
     return NULL;
 }
@@ -84,7 +76,6 @@ static const struct pipeline_settings *with_redacted(const struct settings *sett
 enum ods_status keeper_start(struct keeper **out, const struct settings *settings,
                              const struct target_settings *target, struct error *error)
 {
-    pthread_condattr_t monotonic;
     *out = NULL;
     if (!count_of(settings, target->name))
         return ODS_OK;
@@ -93,10 +84,7 @@ enum ods_status keeper_start(struct keeper **out, const struct settings *setting
         return error_set(error, ODS_FATAL, "out of memory for a thread that keeps derived tables");
     keeper->target = target->name;
     pthread_mutex_init(&keeper->mutex, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&keeper->wakes, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    wait_init(&keeper->wakes);
     const struct refresher_listener listener = {say, keeper};
     const struct postgres_settings *own = target->own;
     enum ods_status status =

@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "core/time.h"
 #include "core/utf8.h"
+#include "core/wait.h"
 #include "pipeline/lane_room.h"
 
 /* A thread without a sign of life for this long is stuck. A thread that waits during an outage, or
@@ -221,15 +222,11 @@ static struct lane *lane_new(void)
     struct lane *lane = calloc(1, sizeof *lane);
     if (!lane)
         return NULL;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&lane->mutex, NULL);
     atomic_init(&lane->letters_ready, true);
     atomic_init(&lane->obeyed, -1);
     lane->ordered = -1;
-    pthread_cond_init(&lane->pause, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    wait_init(&lane->pause);
     assignment_init(&lane->assignment);
     metrics_init(&lane->metrics);
     error_init(&lane->failure);

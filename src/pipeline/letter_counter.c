@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/rare.h"
 #include "core/time.h"
+#include "core/wait.h"
 #include "pipeline/json_text.h"
 #include "pipeline/metrics.h"
 #include "pipeline/worker.h"
@@ -60,16 +61,6 @@ static void look(struct letter_counter *counter)
     pthread_mutex_unlock(&counter->mutex);
 }
 
-static void doze(struct letter_counter *counter, int64_t ms)
-{
-    struct timespec until = time_deadline(ms);
-    pthread_mutex_lock(&counter->mutex);
-    while (!atomic_load(&counter->stop))
-        if (pthread_cond_timedwait(&counter->wakes, &counter->mutex, &until))
-            break;
-    pthread_mutex_unlock(&counter->mutex);
-}
-
 static void *counter_main(void *context)
 {
     struct letter_counter *counter = context;
@@ -77,7 +68,8 @@ static void *counter_main(void *context)
         int64_t began_us = time_monotonic_us();
         look(counter);
         int64_t rest_ms = (time_monotonic_us() - began_us) / 1000 * REST;
-        doze(counter, rest_ms > LOOK_MS ? rest_ms : LOOK_MS);
+        wait_for_stop(&counter->mutex, &counter->wakes, &counter->stop,
+                      rest_ms > LOOK_MS ? rest_ms : LOOK_MS);
     }
     atomic_store(&counter->ended, true);
     return NULL;
@@ -120,7 +112,6 @@ enum ods_status letter_counter_start(struct letter_counter **out, const struct s
     const struct dead_letter_settings *own = &settings->dead_letter;
     const struct target_settings *target =
         *own->table && *settings->http.listen ? settings_postgres(settings, own->target) : NULL;
-    pthread_condattr_t monotonic;
     *out = NULL;
     if (!target)
         return ODS_OK;
@@ -129,10 +120,7 @@ enum ods_status letter_counter_start(struct letter_counter **out, const struct s
         return error_set(error, ODS_FATAL, "out of memory for a thread that counts dead letters");
     counter->settings = own;
     pthread_mutex_init(&counter->mutex, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&counter->wakes, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    wait_init(&counter->wakes);
     enum ods_status status = ODS_OK;
     bool good = list_pipelines(counter, settings, target->name);
     if (good && counter->count)

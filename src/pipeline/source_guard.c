@@ -6,6 +6,7 @@
 
 #include "core/log.h"
 #include "core/time.h"
+#include "core/wait.h"
 #include "pipeline/connector_place.h"
 #include "pipeline/source_room.h"
 
@@ -270,12 +271,7 @@ static void *source_guard_main(void *context)
     struct source_guard *guard = context;
     while (!atomic_load(&guard->stop)) {
         int64_t ms = look_at_all(guard);
-        struct timespec until = time_deadline(ms);
-        pthread_mutex_lock(&guard->mutex);
-        while (!atomic_load(&guard->stop))
-            if (pthread_cond_timedwait(&guard->wakes, &guard->mutex, &until))
-                break;
-        pthread_mutex_unlock(&guard->mutex);
+        wait_for_stop(&guard->mutex, &guard->wakes, &guard->stop, ms);
     }
     atomic_store(&guard->ended, true);
     return NULL;
@@ -314,7 +310,6 @@ static void list_sources(struct source_guard *guard)
 enum ods_status source_guard_start(struct source_guard **out, const struct settings *settings,
                                    struct error *error)
 {
-    pthread_condattr_t monotonic;
     struct source_guard *guard = calloc(1, sizeof *guard);
     *out = NULL;
     if (guard)
@@ -328,10 +323,7 @@ enum ods_status source_guard_start(struct source_guard **out, const struct setti
         .settings = settings, .stops = guard_stops, .stops_context = guard};
     cutoff_init(&guard->cutoff);
     pthread_mutex_init(&guard->mutex, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&guard->wakes, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    wait_init(&guard->wakes);
     list_sources(guard);
     enum ods_status status =
         connector_watch_new(&guard->connectors, settings, &guard->stop, error);

@@ -16,6 +16,7 @@
 #include "core/rare.h"
 #include "core/time.h"
 #include "core/utf8.h"
+#include "core/wait.h"
 #include "http/http_client.h"
 #include "pipeline/metrics.h"
 #include "pipeline/otlp.h"
@@ -290,7 +291,6 @@ static struct tracer *tracer_new(const struct tracing_settings *settings)
 {
     struct tracer *tracer = calloc(1, sizeof *tracer);
     char host[256] = "";
-    pthread_condattr_t monotonic;
     if (!tracer)
         return NULL;
     tracer->settings = settings;
@@ -303,10 +303,7 @@ static struct tracer *tracer_new(const struct tracing_settings *settings)
     gethostname(host, sizeof host - 1);
     snprintf(tracer->instance, sizeof tracer->instance, "%s:%ld", host, (long) getpid());
     pthread_mutex_init(&tracer->mutex, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&tracer->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    wait_init(&tracer->changed);
     return tracer;
 }
 

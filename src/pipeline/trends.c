@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/time.h"
+#include "core/wait.h"
 #include "pipeline/json_text.h"
 #include "pipeline/lane.h"
 #include "pipeline/metrics.h"
@@ -167,16 +168,12 @@ enum ods_status trends_start(struct trends **out, struct lane *const *lanes, siz
                              struct error *error)
 {
     struct trends *trends = calloc(1, sizeof *trends);
-    pthread_condattr_t attributes;
     *out = NULL;
     if (!trends)
         return error_set(error, ODS_FATAL, "out of memory for the trends");
     trends->lanes = lanes;
     pthread_mutex_init(&trends->mutex, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&trends->stops, &attributes);
-    pthread_condattr_destroy(&attributes);
+    wait_init(&trends->stops);
     enum ods_status status = find_courses(trends, count, error);
     if (status == ODS_OK && pthread_create(&trends->thread, NULL, look, trends) != 0)
         status = error_set(error, ODS_FATAL, "no thread left for the trends");

@@ -9,6 +9,7 @@
 
 #include "core/log.h"
 #include "core/time.h"
+#include "core/wait.h"
 #include "pipeline/lane.h"
 #include "pipeline/verifier_room.h"
 
@@ -341,7 +342,6 @@ enum ods_status verifier_start(struct verifier **out, const struct settings *set
                                size_t lane_count, struct error *error)
 {
     char host[64] = "";
-    pthread_condattr_t monotonic;
     *out = NULL;
     if (!pipeline->verify.every_ms)
         return ODS_OK;
@@ -356,10 +356,7 @@ enum ods_status verifier_start(struct verifier **out, const struct settings *set
     snprintf(verifier->self, sizeof verifier->self, "%s, process %ld", host, (long) getpid());
     cutoff_init(&verifier->cutoff);
     pthread_mutex_init(&verifier->mutex, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&verifier->wakes, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    wait_init(&verifier->wakes);
     enum ods_status status =
         turn_open(&verifier->turn, settings, pipeline, verifier->self, error);
     int code = status == ODS_OK

@@ -11,6 +11,7 @@
 #include "core/exit.h"
 #include "core/rare.h"
 #include "core/time.h"
+#include "core/wait.h"
 #include "pipeline/complete.h"
 #include "pipeline/fleet.h"
 #include "pipeline/history.h"
@@ -429,12 +430,8 @@ enum ods_status watch_open(struct watch **out, const struct worker_origin *origi
     struct watch *watch = calloc(1, sizeof *watch);
     if (!watch)
         return error_set(error, ODS_FATAL, "out of memory for a thread that watches for orders");
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&watch->mutex, NULL);
-    pthread_cond_init(&watch->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    wait_init(&watch->changed);
     complete_init(&watch->complete);
     fleet_init(&watch->fleet);
     watch->origin = origin;

@@ -10,6 +10,7 @@
 #include "core/backoff.h"
 #include "core/rare.h"
 #include "core/time.h"
+#include "core/wait.h"
 
 #define BYTES_MAX    ((size_t) 64 * 1024 * 1024)
 #define UNKNOWN_US   INT64_C(30000000) /* how long "there is none" is believed */
@@ -395,7 +396,6 @@ enum ods_status schema_registry_open(struct schema_registry **out,
                                      struct error *error)
 {
     struct schema_registry *registry = calloc(1, sizeof *registry);
-    pthread_condattr_t monotonic;
     *out = NULL;
     if (!registry)
         return error_set(error, ODS_FATAL, "out of memory for a schema registry");
@@ -403,10 +403,7 @@ enum ods_status schema_registry_open(struct schema_registry **out,
     registry->alone = true;
     backoff_init(&registry->backoff, 100, 5000);
     pthread_mutex_init(&registry->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&registry->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    wait_init(&registry->changed);
     *out = registry;
     return ODS_OK;
 }

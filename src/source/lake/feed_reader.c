@@ -9,6 +9,7 @@
 #include <ods/pipeline.h>
 #include "core/log.h"
 #include "core/time.h"
+#include "core/wait.h"
 
 #define AGAIN_US   INT64_C(1000000) /* before what is away or missing is looked for again */
 #define LONGEST_MS INT64_C(1000)
@@ -460,15 +461,11 @@ bool feed_reader_init(struct feed_reader *reader, const struct source_config *co
 {
     const struct strings *topics = &config->pipeline->topics;
     size_t lanes = (size_t) config->pipeline->lanes;
-    pthread_condattr_t attributes;
     bool good = true;
     *reader = (struct feed_reader){.config = config, .settings = config->settings};
     atomic_store(&reader->up, true);
     pthread_mutex_init(&reader->mutex, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&reader->work, &attributes);
-    pthread_condattr_destroy(&attributes);
+    wait_init(&reader->work);
     reader->tables = calloc(topics->count + 1, sizeof *reader->tables);
     /* Topic i is lane i's; with more of them than lanes they are dealt out. */
     for (size_t i = config->lane; reader->tables && good && i < topics->count; i += lanes)

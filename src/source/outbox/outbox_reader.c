@@ -8,6 +8,7 @@
 #include <ods/pipeline.h>
 #include "core/log.h"
 #include "core/time.h"
+#include "core/wait.h"
 
 #define READ_ROWS    500
 #define HOLD_US      INT64_C(500000)  /* between two tries for a lock that another process has */
@@ -327,17 +328,13 @@ bool outbox_reader_init(struct outbox_reader *reader, const struct source_config
 {
     const struct strings *topics = &config->pipeline->topics;
     size_t lanes = (size_t) config->pipeline->lanes;
-    pthread_condattr_t attributes;
     *reader = (struct outbox_reader){.settings = config->settings,
                                      .target = target,
                                      .pipeline = config->pipeline->name,
                                      .wake_fd = config->wake_fd};
     pthread_mutex_init(&reader->mutex, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&reader->work, &attributes);
-    pthread_cond_init(&reader->settled, &attributes);
-    pthread_condattr_destroy(&attributes);
+    wait_init(&reader->work);
+    wait_init(&reader->settled);
     reader->names = calloc(topics->count + 1, sizeof *reader->names);
     if (!reader->names)
         return false;

@@ -15,8 +15,7 @@
 #include "sql/postgres/letters_there.h"
 #include "sql/postgres/letters_waiting.h"
 
-#define OWN_SCHEMA "ods_sink."
-#define TABLE      OWN_SCHEMA "dead_letters"
+#define TABLE      "ods_sink.dead_letters"
 #define READ_ROWS  500
 #define READ_BYTES "16777216"
 #define DIGITS     24
@@ -24,7 +23,7 @@
 struct letters {
     struct conn conn;
     struct session_settings settings; /* the target's, but commits are waited for */
-    char *quoted, *own_schema;        /* names: the table's; the sink's own schema's */
+    char *quoted;                     /* the table's name */
     unsigned made;                    /* the session in which it was seen to be there */
 };
 
@@ -51,9 +50,7 @@ struct letters *letters_new(const struct target_settings *target, const char *ta
     letters->settings = settings->session;
     letters->settings.synchronous_commit = true;
     letters->quoted = quote_table(settings->session.schema, table);
-    letters->own_schema = quote_name(settings->session.schema);
-    if (conn_init(&letters->conn, target->name, &letters->settings) && letters->quoted &&
-        letters->own_schema)
+    if (conn_init(&letters->conn, target->name, &letters->settings) && letters->quoted)
         return letters;
     letters_free(letters);
     return NULL;
@@ -65,7 +62,6 @@ void letters_free(struct letters *letters)
         return;
     conn_done(&letters->conn);
     free(letters->quoted);
-    free(letters->own_schema);
     free(letters);
 }
 
@@ -83,19 +79,17 @@ void letters_clear_interrupt(struct letters *letters)
 static enum ods_status query(struct letters *letters, const char *sql, int count,
                              const char *const *values, PGresult **result, struct error *error)
 {
+    const char *at = strstr(sql, TABLE);
+    char *before = strndup(sql, (size_t) (at - sql));
     struct buffer text;
     buffer_init(&text);
-    for (const char *found; (found = strstr(sql, OWN_SCHEMA));) {
-        bool table = strncmp(found, TABLE, strlen(TABLE)) == 0;
-        buffer_add(&text, sql, (size_t) (found - sql));
-        buffer_puts(&text, table ? letters->quoted : letters->own_schema);
-        buffer_puts(&text, table ? "" : ".");
-        sql = found + strlen(table ? TABLE : OWN_SCHEMA);
-    }
-    buffer_puts(&text, sql);
-    enum ods_status status = text.failed ? error_out_of_memory(error)
-                                         : conn_query(&letters->conn, buffer_text(&text), count,
-                                                      values, result, error);
+    bool good = before && own_schema_put(&letters->conn, before, &text);
+    buffer_puts(&text, letters->quoted);
+    good = good && own_schema_put(&letters->conn, at + strlen(TABLE), &text);
+    free(before);
+    enum ods_status status = good ? conn_query(&letters->conn, buffer_text(&text), count, values,
+                                               result, error)
+                                  : error_out_of_memory(error);
     buffer_done(&text);
     return status;
 }

@@ -11,8 +11,7 @@
 
 #define OWN_SCHEMA "ods_sink"
 
-/* Writes the statement with the schema's name from the target's settings in place of ods_sink. */
-static bool in_schema(const struct conn *conn, const char *sql, struct buffer *out)
+bool own_schema_put(const struct conn *conn, const char *sql, struct buffer *out)
 {
     char *quoted = quote_name(conn->settings->schema);
     const char *at = sql, *found;
@@ -50,7 +49,7 @@ enum ods_status own_query(struct conn *conn, const char *sql, int count, const c
     struct buffer text;
     buffer_init(&text);
     enum ods_status status =
-        in_schema(conn, sql, &text)
+        own_schema_put(conn, sql, &text)
             ? conn_query(conn, buffer_text(&text), count, values, result, error)
             : error_set(error, ODS_RETRY, "out of memory");
     buffer_done(&text);
@@ -84,7 +83,8 @@ static enum ods_status make(struct conn *conn, struct error *error)
     /* Two lanes that start at once take turns. */
     buffer_puts(&sql, "begin; select pg_catalog.pg_advisory_xact_lock(7235498201); ");
     enum ods_status status =
-        in_schema(conn, sql_ods_sink, &sql) ? ODS_OK : error_set(error, ODS_RETRY, "out of memory");
+        own_schema_put(conn, sql_ods_sink, &sql) ? ODS_OK
+                                                 : error_set(error, ODS_RETRY, "out of memory");
     buffer_puts(&sql, "; commit");
     if (status == ODS_OK)
         status = conn_script(conn, buffer_text(&sql), error);
@@ -153,7 +153,7 @@ static enum ods_status call_init(struct call *call, struct conn *conn, const cha
     call->params = (struct conn_params){
         .count = count, .types = types, .values = call->values, .lengths = call->lengths};
     buffer_init(&call->sql);
-    return !failed && in_schema(conn, sql, &call->sql)
+    return !failed && own_schema_put(conn, sql, &call->sql)
                ? ODS_OK
                : error_set(error, ODS_RETRY, "out of memory");
 }

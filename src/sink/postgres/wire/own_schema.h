@@ -27,6 +27,10 @@ enum ods_status own_schema_prepare_for(struct conn *conn, const char *is_there,
 /* Adds to the refusal of a statement on the sink's own tables (42501) who has to grant what. */
 void own_schema_explain(const struct conn *conn, struct error *error);
 
+/* Writes the statement with the schema's name from the target's settings in place of ods_sink.
+ * False: memory is out. */
+bool own_schema_put(const struct conn *conn, const char *sql, struct buffer *out);
+
 /* Runs a query about it, as conn_query() does. */
 enum ods_status own_query(struct conn *conn, const char *sql, int count, const char *const *values,
                           PGresult **result, struct error *error);
