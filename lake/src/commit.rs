@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread::{self, ScopedJoinHandle};
+use std::thread::{self, Scope, ScopedJoinHandle};
 
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow_row::{RowConverter, SortField};
@@ -169,18 +169,16 @@ impl Table {
             self.state.load_gone(&*self.store, *n)?;
         }
         let told = !going.is_empty() && self.state.flag("delta.enableChangeDataFeed");
-        if told {
-            fault::step("changes")?;
-        }
         let this = &*self;
         let (written, gone) = thread::scope(|scope| -> Result<_> {
             // What the rows were is most of the work: it is read and written beside the rest.
-            let changes = told.then(|| scope.spawn(|| this.write_changes(&rows, &going)));
+            let changes = told.then(|| spawned(scope, || this.write_changes(&rows, &going))).transpose()?;
             fault::step("data")?;
             let written = this.write_rows(&rows, now, &mut actions)?;
             fault::step("deletes")?;
             let gone = this.write_vectors(&going, now, &mut actions)?;
             if let Some(changes) = changes {
+                fault::step("changes")?;
                 actions.extend(joined(changes)?);
             }
             Ok((written, gone))
@@ -377,7 +375,7 @@ impl Table {
         thread::scope(|scope| -> Result<()> {
             let (give, before) = sync_channel(1);
             let wanted = &wanted;
-            let reader = scope.spawn(move || self.rows_before(going, wanted, &give));
+            let reader = spawned(scope, move || self.rows_before(going, wanted, &give))?;
             for (values, batch, kinds) in before {
                 feed.push(values, &batch, kinds)?;
             }
@@ -476,6 +474,15 @@ impl<'a> ChangeFiles<'a> {
         }
         Ok(actions)
     }
+}
+
+/// A thread that has ended when the scope does. Where the system has none left that is an outage.
+fn spawned<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>> {
+    let thread = thread::Builder::new().name("lake feed".into()).spawn_scoped(scope, work);
+    thread.map_err(|e| Fail::Retry(format!("no thread can be started for the change feed: {e}")))
 }
 
 /// What a thread answers; its panic is this one's.

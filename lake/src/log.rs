@@ -485,8 +485,22 @@ pub fn exists(store: &dyn Store) -> Result<bool> {
     Ok(!n.entries.is_empty() || !n.checkpoints.is_empty())
 }
 
+/// How often the log is listed where what was listed is gone a moment later.
+const LISTINGS: usize = 4;
+
 /// Reads the table at a version, or the newest.
 pub fn load(store: &dyn Store, version: Option<i64>) -> Result<State> {
+    for _ in 1..LISTINGS {
+        match load_listed(store, version) {
+            // Another one's expiry took it away after it was listed: a newer checkpoint has what it said.
+            Err(Fail::Gone(_)) => {}
+            done => return done,
+        }
+    }
+    load_listed(store, version)
+}
+
+fn load_listed(store: &dyn Store, version: Option<i64>) -> Result<State> {
     let names = names(store)?;
     let newest = names.entries.last().copied().max(names.checkpoints.keys().last().copied());
     let Some(newest) = newest else { return Err(fatal!("there is no table in {}", store.place())) };

@@ -47,14 +47,15 @@ impl Table {
         } else if let Some(v) = o.get("expire") {
             let e = Object::new("\"expire\"", v, &["retention_ms"])?;
             let ours = e.number("retention_ms")?.unwrap_or(30 * 86_400_000) as i64;
-            // Readers rely upon what the table says of itself.
             let its = self.state.property("delta.logRetentionDuration").and_then(interval_ms).unwrap_or(0);
             let before = log::now_ms() - ours.max(its);
             report["expired"] = json!(expire(&*self.store, before)?);
         }
         if let Some(v) = o.get("vacuum") {
             let o = Object::new("\"vacuum\"", v, &["retention_ms", "dry_run"])?;
-            let before = log::now_ms() - o.number("retention_ms")?.unwrap_or(WEEK_MS) as i64;
+            let ours = o.number("retention_ms")?.unwrap_or(WEEK_MS) as i64;
+            // Readers rely upon what the table says of itself.
+            let before = log::now_ms() - ours.max(self.kept_by_itself().unwrap_or(0));
             let (files, bytes) = self.vacuum(before, o.flag("dry_run")?.unwrap_or(false))?;
             report["vacuumed"] = json!({"files": files, "bytes": bytes});
         }
@@ -65,13 +66,16 @@ impl Table {
     /// `kept`: for how long vacuum keeps files that were removed.
     fn checkpoint(&mut self, kept: i64) -> Result<()> {
         fault::step("checkpoint")?;
-        let keep =
-            self.state.property("delta.deletedFileRetentionDuration").and_then(interval_ms).unwrap_or(WEEK_MS as i64);
-        let keep = keep.max(kept);
+        let keep = self.kept_by_itself().unwrap_or(WEEK_MS as i64).max(kept);
         self.state.forget_tombs(log::now_ms() - keep);
         checkpoint::write(&*self.store, &self.state)?;
         self.state.checkpoint = self.state.version;
         Ok(())
+    }
+
+    /// How long files that were removed are kept, if the table itself says so (Delta Lake).
+    fn kept_by_itself(&self) -> Option<i64> {
+        self.state.property("delta.deletedFileRetentionDuration").and_then(interval_ms)
     }
 
     /// Puts small files together, and rewrites those of which many rows are gone.
@@ -247,6 +251,52 @@ mod tests {
             std::thread::sleep(std::time::Duration::from_millis(20));
             t.maintain(&json!({"expire": {"retention_ms": 0}}).to_string()).unwrap();
             assert_eq!(folder.entry(1).exists(), kept, "{properties}");
+        }
+    }
+
+    /// What is listed may be gone when it is read: then a newer checkpoint has it.
+    #[test]
+    fn a_table_is_loaded_while_its_log_expires() {
+        let folder = Folder::new();
+        let mut t = folder.table(json!({}));
+        let store = t.store.clone();
+        let writes = std::sync::atomic::AtomicBool::new(true);
+        let go_on = std::sync::atomic::Ordering::Relaxed;
+        let mut loads = 0;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for n in 0..150i64 {
+                    t.upsert(&batch(&[(0, Some(n), Some("x"), Some(1))])).unwrap();
+                    t.commit(&offsets((n > 0).then_some(n)), &offsets(Some(n + 1)), &n.to_string()).unwrap();
+                    let parts = json!({"checkpoint": {"every": 1}, "expire": {"retention_ms": 0}});
+                    t.maintain(&parts.to_string()).unwrap();
+                }
+                writes.store(false, go_on);
+            });
+            while writes.load(go_on) {
+                log::load(&*store, None).unwrap_or_else(|e| panic!("{}", e.text()));
+                loads += 1;
+            }
+        });
+        assert!(loads > 10);
+    }
+
+    #[test]
+    fn removed_files_are_kept_as_long_as_the_table_says() {
+        for (properties, kept) in
+            [(json!({}), false), (json!({"delta.deletedFileRetentionDuration": "interval 30 days"}), true)]
+        {
+            let folder = Folder::new();
+            let mut t = folder.table(json!({"properties": properties}));
+            for n in 0..3i64 {
+                t.upsert(&batch(&[(0, Some(n), Some("x"), Some(1))])).unwrap();
+                t.commit(&offsets((n > 0).then_some(n)), &offsets(Some(n + 1)), &n.to_string()).unwrap();
+            }
+            t.maintain(&json!({"compact": {"files": 2}}).to_string()).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            let report = t.maintain(&json!({"vacuum": {"retention_ms": 0}}).to_string()).unwrap();
+            let report: Value = serde_json::from_str(&report).unwrap();
+            assert_eq!(report["vacuumed"]["files"] == 0, kept, "{properties}: {report}");
         }
     }
 

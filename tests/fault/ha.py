@@ -105,6 +105,26 @@ class HaWorld(World):
         return {**KAFKA, "group.instance.id": f"member-{number}", "session.timeout.ms": "10000"}
 
 
+class Waiting:
+    """Since when the oldest record waits that Kafka has and the target has not. Each partition counts: one that stands
+    still is not made up for by the others."""
+
+    def __init__(self):
+        self.ends = []  # (moment, how far each partition went then)
+
+    def age(self, now, reached, stands):
+        """reached, stands: partition -> offset, in Kafka and in the target."""
+        self.ends.append((now, reached))
+        while len(self.ends) > 1 and self.there(self.ends[0][1], stands):
+            self.ends.pop(0)
+        since, first = self.ends[0]
+        return 0.0 if self.there(first, stands) else now - since
+
+    @staticmethod
+    def there(ends, stands):
+        return all(stands.get(place, 0) >= end for place, end in ends.items())
+
+
 class Ages(threading.Thread):
     """How old the oldest record was that Kafka had and the target had not, all the time."""
 
@@ -116,19 +136,17 @@ class Ages(threading.Thread):
             world.stack, world.database.name)
 
     def run(self):
-        reached = []
+        waiting = Waiting()
         while not self.ending.wait(0.03):
             try:
-                applied = self.observer.query(
-                    "select coalesce(sum(next_offset), 0) from ods_sink.offsets "
-                    "where consumer_group = %s", self.world.group)[0][0]
+                rows = self.observer.query(
+                    "select topic, partition, next_offset from ods_sink.offsets where consumer_group = %s",
+                    self.world.group)
             except Exception:  # noqa: BLE001: the server is away
                 continue
             now = time.monotonic()
-            reached.append((now, self.world.load.acknowledged))
-            while len(reached) > 1 and reached[0][1] <= applied:
-                reached.pop(0)
-            self.samples.append((now, now - reached[0][0] if reached[0][1] > applied else 0.0))
+            stands = {(topic, partition): offset for topic, partition, offset in rows}
+            self.samples.append((now, waiting.age(now, self.world.load.reached(), stands)))
 
     def most(self, since, until=None):
         return max((age for moment, age in self.samples

@@ -13,6 +13,16 @@ def test_the_page_is_what_was_measured():
     assert ha_report.render(data, ha.DRILLS, page) == page, "not what docs/ha.json says: scripts/ha --publish DRILL"
 
 
+def test_a_partition_that_stands_still_is_not_made_up_for_by_others():
+    waiting = ha.Waiting()
+    assert waiting.age(0.0, {("t", 0): 10, ("t", 1): 10}, {("t", 0): 10, ("t", 1): 10}) == 0
+    assert waiting.age(1.0, {("t", 0): 20, ("t", 1): 20}, {("t", 0): 20, ("t", 1): 10}) == 0, "it has only just come"
+    assert waiting.age(3.0, {("t", 0): 90, ("t", 1): 20}, {("t", 0): 90, ("t", 1): 10}) == 2
+    assert waiting.age(4.0, {("t", 0): 95, ("t", 1): 30}, {("t", 0): 90, ("t", 1): 20}) == 0, "the others have only just come"
+    assert waiting.age(5.0, {("t", 0): 99, ("t", 1): 30}, {("t", 0): 99, ("t", 1): 20}) == 1, "since they were seen at first"
+    assert waiting.age(6.0, {("t", 0): 99, ("t", 1): 30}, {("t", 0): 99, ("t", 1): 30}) == 0
+
+
 RESULT = {"records": 6526, "lost": 0, "rewritten": 0, "wrong": 0, "recovery_s": {"most": 2.61}, "remarks": "a remark"}
 
 

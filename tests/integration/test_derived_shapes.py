@@ -2,6 +2,7 @@
 refuses, and what commands say."""
 
 import json
+import re
 
 import pytest
 from conftest import ROOT
@@ -254,12 +255,18 @@ def test_commands(sink, database, tmp_path):
     assert 'column p.titel does not exist' in done.stdout
 
 
+def exported(name):
+    """What the example's page has its reader export, in the repository's folder."""
+    line = re.search(rf"^export {name}=(.*)$", (EXAMPLE / "README.md").read_text(), re.MULTILINE)
+    return line.group(1).replace("$PWD", str(EXAMPLE.parents[1]))
+
+
 def test_example(sink, database, tmp_path):
     """examples/derived as it stands."""
     port = free_port()
     env = {"ODS_DSN": database.dsn.replace("${ODS_STACK_POSTGRES_PASSWORD}",
                                            sink.stack.env["ODS_STACK_POSTGRES_PASSWORD"]),
-           "ODS_PORT": str(port), "ODS_RECORDS": str(EXAMPLE / "records.jsonl")}
+           "ODS_PORT": str(port), "ODS_RECORDS": exported("ODS_RECORDS")}
     sink.conf, sink.http_port = EXAMPLE / "ods-sink.conf", port
     daemon = sink.daemon(env=env)
     daemon.await_that(lambda: database.count("customer_totals") == 2 and

@@ -113,6 +113,14 @@ def test_the_operators_rules_are_prometheus_own():
     assert done.returncode == 0, done.stderr
 
 
+def test_the_pages_commands_begin_with_the_namespace_that_all_have():
+    """The overlay's `namespace` is where things go; it makes none."""
+    lines = re.findall(r"^`?(kubectl .*)", (ROOT / "docs/kubernetes.md").read_text(), re.MULTILINE)
+    name = re.search(r"^namespace: (\S+)", (ROOT / "docs/kubernetes.md").read_text(), re.MULTILINE).group(1)
+    assert lines[0] == f"kubectl create namespace {name}"
+    assert all(f" -n {name} " in line for line in lines[1:] if "apply -k" not in line), lines
+
+
 def test_nothing_is_allowed_that_is_not_needed():
     pod = documents()["StatefulSet"]["spec"]["template"]["spec"]
     security = pod["containers"][0]["securityContext"]
