@@ -9,10 +9,7 @@
 //! answer is lost is found again by its batch id.
 
 use std::collections::BTreeMap;
-use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread::{self, Scope, ScopedJoinHandle};
 
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow_row::{RowConverter, SortField};
@@ -22,7 +19,7 @@ use roaring::RoaringTreemap;
 use serde_json::{Map, Value, json};
 
 use crate::answer::{Fail, Result, fatal};
-use crate::data::{self, Rows, Wanted, Writer, Written};
+use crate::data::{self, Rows, Writer, Written};
 use crate::dv::DvFile;
 use crate::index::{Key, Loc};
 use crate::log::{self, Add};
@@ -165,24 +162,14 @@ impl Table {
             // Whole files go and come: readers of changes see deletes and inserts by that alone.
             actions.extend(self.state.live().map(|(_, f)| json!({"remove": f.add.remove(now, true)})));
         }
-        for n in going.keys() {
-            self.state.load_gone(&*self.store, *n)?;
+        fault::step("data")?;
+        let written = self.write_rows(&rows, now, &mut actions)?;
+        fault::step("deletes")?;
+        let gone = self.write_vectors(&going, now, &mut actions)?;
+        if !going.is_empty() && self.state.flag("delta.enableChangeDataFeed") {
+            fault::step("changes")?;
+            self.write_changes(&rows, &going, &mut actions)?;
         }
-        let told = !going.is_empty() && self.state.flag("delta.enableChangeDataFeed");
-        let this = &*self;
-        let (written, gone) = thread::scope(|scope| -> Result<_> {
-            // What the rows were is most of the work: it is read and written beside the rest.
-            let changes = told.then(|| spawned(scope, || this.write_changes(&rows, &going))).transpose()?;
-            fault::step("data")?;
-            let written = this.write_rows(&rows, now, &mut actions)?;
-            fault::step("deletes")?;
-            let gone = this.write_vectors(&going, now, &mut actions)?;
-            if let Some(changes) = changes {
-                fault::step("changes")?;
-                actions.extend(joined(changes)?);
-            }
-            Ok((written, gone))
-        })?;
         Ok(Plan { actions, gone, deleted, written })
     }
 
@@ -322,10 +309,15 @@ impl Table {
     }
 
     /// Removes and adds of the files from which rows go, with their new deletion vectors in one file.
-    /// The state has which rows are gone by now.
-    fn write_vectors(&self, going: &Going, now: i64, actions: &mut Vec<Value>) -> Result<Vec<(u32, RoaringTreemap)>> {
+    fn write_vectors(
+        &mut self,
+        going: &Going,
+        now: i64,
+        actions: &mut Vec<Value>,
+    ) -> Result<Vec<(u32, RoaringTreemap)>> {
         let (mut file, mut out) = (DvFile::new(), vec![]);
         for (n, rows) in going {
+            self.state.load_gone(&*self.store, *n)?;
             let f = self.state.file(*n)?;
             let mut gone = f.gone.as_deref().cloned().unwrap_or_default();
             gone.extend(rows.iter().map(|(r, _)| *r as u64));
@@ -366,43 +358,59 @@ impl Table {
         Ok((stats.to_string(), rows))
     }
 
-    /// The change data, rows as they were and rows as they are: the actions of its files. Rows as they were are read by a
-    /// thread of their own, since they stand all over the table: to find them takes longer than to write them.
-    pub fn write_changes(&self, rows: &[Row], going: &Going) -> Result<Vec<Value>> {
-        let schema = data::file_schema(&*self.columns()?, &self.state.partition());
-        let mut feed = ChangeFiles::new(self, &schema);
+    /// The change data: rows as they were, rows as they are.
+    pub fn write_changes(&self, rows: &[Row], going: &Going, actions: &mut Vec<Value>) -> Result<()> {
+        let parts = self.state.partition();
+        let columns = self.columns()?;
+        let schema = data::file_schema(&columns, &parts);
+        let mut fields: Vec<Arc<Field>> = schema.fields().iter().cloned().collect();
+        fields.push(Arc::new(Field::new(CHANGE, DataType::Utf8, true)));
+        let changes = Arc::new(Schema::new(fields));
+        let with = |batch: &RecordBatch, kinds: Vec<&str>| -> Result<RecordBatch> {
+            let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
+            columns.push(Arc::new(StringArray::from(kinds)));
+            Ok(RecordBatch::try_new(changes.clone(), columns)?)
+        };
+        let mut writers: BTreeMap<String, (Map<String, Value>, Writer)> = BTreeMap::new();
+        let mut push = |values: Map<String, Value>, batch: RecordBatch| -> Result<()> {
+            let id = Value::Object(values.clone()).to_string();
+            let (_, w) = writers.entry(id).or_insert_with(|| {
+                let w = Writer::new(
+                    &*self.store,
+                    "_change_data/cdc-",
+                    changes.clone(),
+                    &self.set.compression,
+                    self.set.target_file_bytes,
+                );
+                (values, w)
+            });
+            w.push(&batch).map(|_| ())
+        };
         let wanted = self.wanted(schema.clone());
-        thread::scope(|scope| -> Result<()> {
-            let (give, before) = sync_channel(1);
-            let wanted = &wanted;
-            let reader = spawned(scope, move || self.rows_before(going, wanted, &give))?;
-            for (values, batch, kinds) in before {
-                feed.push(values, &batch, kinds)?;
-            }
-            joined(reader)
-        })?;
-        for (values, group) in self.groups(rows)? {
-            for chunk in group.chunks(data::CHUNK) {
-                let kinds = chunk.iter().map(|r| if r.new { "insert" } else { "update_postimage" }).collect();
-                feed.push(self.values(&values), &self.take_rows(chunk, &schema)?, kinds)?;
-            }
-        }
-        feed.finish()
-    }
-
-    /// Gives the rows that go as they were, until nobody takes them any more.
-    fn rows_before(&self, going: &Going, wanted: &Wanted, give: &SyncSender<Changes>) -> Result<()> {
         for (n, gone) in going {
             let add = &self.state.file(*n)?.add;
             let places: Vec<u32> = gone.iter().map(|(r, _)| *r).collect();
             let mut at = gone.iter();
-            for batch in Rows::open(&*self.store, &add.file()?, &add.values, wanted, Some(data::selection(&places)))? {
+            for batch in Rows::open(&*self.store, &add.file()?, &add.values, &wanted, Some(data::selection(&places)))? {
                 let batch = batch?;
-                let kind = |(_, comes): &(u32, bool)| if *comes { "update_preimage" } else { "delete" };
-                let kinds = at.by_ref().take(batch.num_rows()).map(kind).collect();
-                if give.send((add.values.clone(), batch, kinds)).is_err() {
-                    return Ok(());
-                }
+                let kinds = at
+                    .by_ref()
+                    .take(batch.num_rows())
+                    .map(|(_, comes)| if *comes { "update_preimage" } else { "delete" });
+                push(add.values.clone(), with(&batch, kinds.collect())?)?;
+            }
+        }
+        for (values, group) in self.groups(rows)? {
+            for chunk in group.chunks(data::CHUNK) {
+                let kinds = chunk.iter().map(|r| if r.new { "insert" } else { "update_postimage" }).collect();
+                push(self.values(&values), with(&self.take_rows(chunk, &schema)?, kinds)?)?;
+            }
+        }
+        for (values, w) in writers.into_values() {
+            for f in w.finish()? {
+                actions.push(
+                    json!({"cdc": {"path": f.name, "partitionValues": values, "size": f.size, "dataChange": false}}),
+                );
             }
         }
         Ok(())
@@ -433,61 +441,6 @@ impl Table {
         }
         Ok(())
     }
-}
-
-/// Rows of one partition, and what change each is.
-type Changes = (Map<String, Value>, RecordBatch, Vec<&'static str>);
-
-/// Files of change data that are being written: one of each partition at a time.
-struct ChangeFiles<'a> {
-    table: &'a Table,
-    schema: SchemaRef,
-    writers: BTreeMap<String, (Map<String, Value>, Writer<'a>)>,
-}
-
-impl<'a> ChangeFiles<'a> {
-    /// `columns` are those of the table's data files.
-    fn new(table: &'a Table, columns: &Schema) -> ChangeFiles<'a> {
-        let mut fields: Vec<Arc<Field>> = columns.fields().iter().cloned().collect();
-        fields.push(Arc::new(Field::new(CHANGE, DataType::Utf8, true)));
-        ChangeFiles { table, schema: Arc::new(Schema::new(fields)), writers: BTreeMap::new() }
-    }
-
-    fn push(&mut self, values: Map<String, Value>, batch: &RecordBatch, kinds: Vec<&'static str>) -> Result<()> {
-        let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
-        columns.push(Arc::new(StringArray::from(kinds)));
-        let batch = RecordBatch::try_new(self.schema.clone(), columns)?;
-        let (table, schema) = (self.table, &self.schema);
-        let (_, writer) = self.writers.entry(Value::Object(values.clone()).to_string()).or_insert_with(|| {
-            let (codec, target) = (&table.set.compression, table.set.target_file_bytes);
-            (values, Writer::new(&*table.store, "_change_data/cdc-", schema.clone(), codec, target))
-        });
-        writer.push(&batch).map(|_| ())
-    }
-
-    /// The actions of the files.
-    fn finish(self) -> Result<Vec<Value>> {
-        let mut actions = vec![];
-        for (values, writer) in self.writers.into_values() {
-            let cdc = |f: data::Written| json!({"cdc": {"path": f.name, "partitionValues": values, "size": f.size, "dataChange": false}});
-            actions.extend(writer.finish()?.into_iter().map(cdc));
-        }
-        Ok(actions)
-    }
-}
-
-/// A thread that has ended when the scope does. Where the system has none left that is an outage.
-fn spawned<'scope, T: Send + 'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    work: impl FnOnce() -> T + Send + 'scope,
-) -> Result<ScopedJoinHandle<'scope, T>> {
-    let thread = thread::Builder::new().name("lake feed".into()).spawn_scoped(scope, work);
-    thread.map_err(|e| Fail::Retry(format!("no thread can be started for the change feed: {e}")))
-}
-
-/// What a thread answers; its panic is this one's.
-fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
-    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// How many rows a commit inserts, updates and deletes.

@@ -349,7 +349,7 @@ def test_compacted_meanwhile(world, kind, second_sink):
     world.judge("concurrent compaction", len(re.findall(r'"read_files":\s*[1-9]', said[0])))
 
 
-def meanwhile(world, work, done=None):
+def meanwhile(world, work, done=None, env=None):
     """Changes come for as long as the other one works. `done` counts what it has done: it gets its turn after each
     of ours, since a library that needs seconds for a commit would never be the first."""
     failed = []
@@ -364,7 +364,7 @@ def meanwhile(world, work, done=None):
     thread.start()
     while thread.is_alive():
         before = done() if done else 0
-        world.replay(world.changes(12))
+        world.replay(world.changes(12), env=env)
         if done:
             wait_for(lambda: done() > before or not thread.is_alive(), 300, "the other one's turn")
     thread.join()
@@ -444,8 +444,7 @@ def test_expired_meanwhile(world, kind):
         while expired < TIMES:
             expired += world.foreign("expire")
 
-    meanwhile(world, expire)
-    world.replay(world.changes(12), env={"ODS_LAKE_FAULT": "lost:commit:2;lost:commit:5"})
+    meanwhile(world, expire, done=lambda: expired, env={"ODS_LAKE_FAULT": "lost:commit:2;lost:commit:5"})
     world.judge("expired snapshots", expired)
 
 

@@ -112,13 +112,16 @@ def delta_optimize(path):
 
 
 def delta_expire(path):
-    """The log is forgotten up to a checkpoint of the newest version."""
+    """The log is forgotten up to a checkpoint of the newest version. False: there was nothing to forget."""
     opened = DeltaTable(path)
     opened.create_checkpoint()
+    gone = 0
     for entry in glob.glob(f"{path}/_delta_log/*.json"):
         name = os.path.basename(entry).partition(".")[0]
         if name.isdigit() and int(name) <= opened.version():
             os.unlink(entry)
+            gone += 1
+    return gone > 0
 
 
 # ---- Iceberg -------------------------------------------------------------------------------------
@@ -265,9 +268,12 @@ def arrow_bytes(path, text):
 
 
 def iceberg_expire(path):
-    """All snapshots but the newest."""
+    """All snapshots but the newest. False: there was no other."""
     from datetime import datetime, timedelta
-    of_catalog(path).maintenance.expire_snapshots().older_than(datetime.now() + timedelta(days=1)).commit()
+    table = of_catalog(path)
+    there = len(table.snapshots())
+    table.maintenance.expire_snapshots().older_than(datetime.now() + timedelta(days=1)).commit()
+    return there > 1
 
 
 WORDS = {"duckdb": of_duckdb, "deltalake": of_deltalake, "changes": changes, "described": described,
