@@ -429,7 +429,7 @@ impl State {
 }
 
 /// The log's names: entries and whole checkpoints (version → names of its parts).
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 struct Names {
     entries: Vec<i64>,
     checkpoints: BTreeMap<i64, Vec<String>>,
@@ -485,23 +485,29 @@ pub fn exists(store: &dyn Store) -> Result<bool> {
     Ok(!n.entries.is_empty() || !n.checkpoints.is_empty())
 }
 
-/// How often the log is listed where what was listed is gone a moment later.
-const LISTINGS: usize = 4;
+/// How often the log is listed at most, where it is another one each time.
+const LISTINGS: usize = 20;
 
-/// Reads the table at a version, or the newest.
+/// Reads the table at a version, or the newest. What was listed may have expired by another's hand before it is read:
+/// then a newer checkpoint has what it said, and the listing is another one.
 pub fn load(store: &dyn Store, version: Option<i64>) -> Result<State> {
+    let mut listed = names(store)?;
     for _ in 1..LISTINGS {
-        match load_listed(store, version) {
-            // Another one's expiry took it away after it was listed: a newer checkpoint has what it said.
-            Err(Fail::Gone(_)) => {}
+        match load_listed(store, version, &listed) {
+            Err(Fail::Gone(text)) => {
+                let now = names(store)?;
+                if now == listed {
+                    return Err(Fail::Gone(text));
+                }
+                listed = now;
+            }
             done => return done,
         }
     }
-    load_listed(store, version)
+    load_listed(store, version, &listed)
 }
 
-fn load_listed(store: &dyn Store, version: Option<i64>) -> Result<State> {
-    let names = names(store)?;
+fn load_listed(store: &dyn Store, version: Option<i64>, names: &Names) -> Result<State> {
     let newest = names.entries.last().copied().max(names.checkpoints.keys().last().copied());
     let Some(newest) = newest else { return Err(fatal!("there is no table in {}", store.place())) };
     let wanted = version.unwrap_or(newest);

@@ -395,6 +395,11 @@ fn create(store: &dyn Store, set: &TableSettings, schema: &Schema) -> Result<()>
     store.settle()?;
     // If it exists by now, or the answer was lost, it is found when it is loaded.
     match store.put_new(&log::entry_name(0), log::lines(&actions).into()) {
+        // S3 answers 409 where another write of the object is under way, which need not be done.
+        Ok(Put::Exists) if !log::exists(store)? => Err(Fail::Retry(format!(
+            "{} answered that the table was made meanwhile (409 or 412), and it is not there: it is tried again",
+            store.place()
+        ))),
         Ok(Put::Done | Put::Exists) => store.settle(),
         Err(Fail::Unknown(s)) => Err(Fail::Retry(s)),
         Err(e) => Err(e),

@@ -271,6 +271,14 @@ def test_answers_of_commits(world, kind, name):
     world.judge(name, sum(each.injected for each in made), least=TIMES)
 
 
+def test_refused_while_it_is_made(world):
+    """A bucket refuses the first entries of logs, as where another write of theirs is under way."""
+    world.at("delta", "bucket", maintenance={"enabled": False})
+    refused = world.proxy.fault(is_commit("delta"), 409, every=1, times=3)
+    world.replay(world.changes(3))
+    assert refused.injected == 3 and world.compare() == {"lost": 0, "twice": 0, "wrong": 0}
+
+
 @pytest.mark.parametrize("kind", ["iceberg", pytest.param("delta", marks=long_alone)])
 def test_half_an_upload(world, kind):
     world.at(kind, "bucket", maintenance={"enabled": False})
