@@ -18,6 +18,8 @@ use crate::types;
 
 pub const LOG: &str = "_delta_log";
 pub const HINT: &str = "_delta_log/_last_checkpoint";
+/// How often the log is listed at most, where it is another one each time.
+const LISTINGS: usize = 20;
 /// The key under which a commit's batch id stands in its commitInfo.
 pub const BATCH: &str = "ods.commit";
 /// Batch ids that are remembered, the newest.
@@ -484,9 +486,6 @@ pub fn exists(store: &dyn Store) -> Result<bool> {
     let n = names(store)?;
     Ok(!n.entries.is_empty() || !n.checkpoints.is_empty())
 }
-
-/// How often the log is listed at most, where it is another one each time.
-const LISTINGS: usize = 20;
 
 /// Reads the table at a version, or the newest. What was listed may have expired by another's hand before it is read:
 /// then a newer checkpoint has what it said, and the listing is another one.

@@ -14,6 +14,8 @@ use crate::table::{self, Table};
 
 const MB: u64 = 1 << 20;
 const WEEK_MS: u64 = 7 * 86_400_000;
+/// The property of a table of Delta Lake that says how long files are kept which were removed.
+const REMOVED_KEPT: &str = "delta.deletedFileRetentionDuration";
 
 impl Table {
     pub fn maintain(&mut self, text: &str) -> Result<String> {
@@ -47,15 +49,13 @@ impl Table {
         } else if let Some(v) = o.get("expire") {
             let e = Object::new("\"expire\"", v, &["retention_ms"])?;
             let ours = e.number("retention_ms")?.unwrap_or(30 * 86_400_000) as i64;
-            let its = self.state.property("delta.logRetentionDuration").and_then(interval_ms).unwrap_or(0);
-            let before = log::now_ms() - ours.max(its);
+            let before = log::now_ms() - ours.max(self.told_ms("delta.logRetentionDuration").unwrap_or(0));
             report["expired"] = json!(expire(&*self.store, before)?);
         }
         if let Some(v) = o.get("vacuum") {
             let o = Object::new("\"vacuum\"", v, &["retention_ms", "dry_run"])?;
             let ours = o.number("retention_ms")?.unwrap_or(WEEK_MS) as i64;
-            // Readers rely upon what the table says of itself.
-            let before = log::now_ms() - ours.max(self.kept_by_itself().unwrap_or(0));
+            let before = log::now_ms() - ours.max(self.told_ms(REMOVED_KEPT).unwrap_or(0));
             let (files, bytes) = self.vacuum(before, o.flag("dry_run")?.unwrap_or(false))?;
             report["vacuumed"] = json!({"files": files, "bytes": bytes});
         }
@@ -66,16 +66,16 @@ impl Table {
     /// `kept`: for how long vacuum keeps files that were removed.
     fn checkpoint(&mut self, kept: i64) -> Result<()> {
         fault::step("checkpoint")?;
-        let keep = self.kept_by_itself().unwrap_or(WEEK_MS as i64).max(kept);
+        let keep = self.told_ms(REMOVED_KEPT).unwrap_or(WEEK_MS as i64).max(kept);
         self.state.forget_tombs(log::now_ms() - keep);
         checkpoint::write(&*self.store, &self.state)?;
         self.state.checkpoint = self.state.version;
         Ok(())
     }
 
-    /// How long files that were removed are kept, if the table itself says so (Delta Lake).
-    fn kept_by_itself(&self) -> Option<i64> {
-        self.state.property("delta.deletedFileRetentionDuration").and_then(interval_ms)
+    /// A time that a table of Delta Lake says of itself, if it does: readers rely upon it.
+    fn told_ms(&self, property: &str) -> Option<i64> {
+        self.state.property(property).and_then(interval_ms)
     }
 
     /// Puts small files together, and rewrites those of which many rows are gone.
@@ -236,6 +236,12 @@ mod tests {
     use super::*;
     use crate::tests::{Folder, batch, offsets};
 
+    /// One row more, in a commit of its own.
+    fn put(t: &mut Table, n: i64) {
+        t.upsert(&batch(&[(0, Some(n), Some("x"), Some(1))])).unwrap();
+        t.commit(&offsets((n > 0).then_some(n)), &offsets(Some(n + 1)), &n.to_string()).unwrap();
+    }
+
     #[test]
     fn a_log_is_kept_as_long_as_the_table_says() {
         for (properties, kept) in
@@ -243,10 +249,7 @@ mod tests {
         {
             let folder = Folder::new();
             let mut t = folder.table(json!({"properties": properties}));
-            for n in 0..3i64 {
-                t.upsert(&batch(&[(0, Some(n), Some("x"), Some(1))])).unwrap();
-                t.commit(&offsets((n > 0).then_some(n)), &offsets(Some(n + 1)), &n.to_string()).unwrap();
-            }
+            (0..3).for_each(|n| put(&mut t, n));
             t.maintain(&json!({"checkpoint": {"every": 1}}).to_string()).unwrap();
             std::thread::sleep(std::time::Duration::from_millis(20));
             t.maintain(&json!({"expire": {"retention_ms": 0}}).to_string()).unwrap();
@@ -265,9 +268,8 @@ mod tests {
         let mut loads = 0;
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                for n in 0..150i64 {
-                    t.upsert(&batch(&[(0, Some(n), Some("x"), Some(1))])).unwrap();
-                    t.commit(&offsets((n > 0).then_some(n)), &offsets(Some(n + 1)), &n.to_string()).unwrap();
+                for n in 0..150 {
+                    put(&mut t, n);
                     let parts = json!({"checkpoint": {"every": 1}, "expire": {"retention_ms": 0}});
                     t.maintain(&parts.to_string()).unwrap();
                 }
@@ -288,10 +290,7 @@ mod tests {
         {
             let folder = Folder::new();
             let mut t = folder.table(json!({"properties": properties}));
-            for n in 0..3i64 {
-                t.upsert(&batch(&[(0, Some(n), Some("x"), Some(1))])).unwrap();
-                t.commit(&offsets((n > 0).then_some(n)), &offsets(Some(n + 1)), &n.to_string()).unwrap();
-            }
+            (0..3).for_each(|n| put(&mut t, n));
             t.maintain(&json!({"compact": {"files": 2}}).to_string()).unwrap();
             std::thread::sleep(std::time::Duration::from_millis(20));
             let report = t.maintain(&json!({"vacuum": {"retention_ms": 0}}).to_string()).unwrap();

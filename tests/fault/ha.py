@@ -18,7 +18,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 import ha_report  # noqa: E402
 from chaos import bad, driver  # noqa: E402
 from chaos.world import (KAFKA, LOCK_TIMEOUT_MS, PATIENCE_S, SESSION_TIMEOUT_MS,  # noqa: E402
-                         Observer, World, load_pipeline)
+                         Observer, World, load_pipeline, is_there)
 from lib.brokers import Brokers  # noqa: E402
 from lib.kafka import Kafka  # noqa: E402
 from lib.postgres import administer, create_database  # noqa: E402
@@ -106,8 +106,7 @@ class HaWorld(World):
 
 
 class Waiting:
-    """Since when the oldest record waits that Kafka has and the target has not. Each partition counts: one that stands
-    still is not made up for by the others."""
+    """Since when the oldest record waits that Kafka has and the target has not."""
 
     def __init__(self):
         self.ends = []  # (moment, how far each partition went then)
@@ -115,14 +114,10 @@ class Waiting:
     def age(self, now, reached, stands):
         """reached, stands: partition -> offset, in Kafka and in the target."""
         self.ends.append((now, reached))
-        while len(self.ends) > 1 and self.there(self.ends[0][1], stands):
+        while len(self.ends) > 1 and is_there(self.ends[0][1], stands):
             self.ends.pop(0)
         since, first = self.ends[0]
-        return 0.0 if self.there(first, stands) else now - since
-
-    @staticmethod
-    def there(ends, stands):
-        return all(stands.get(place, 0) >= end for place, end in ends.items())
+        return 0.0 if is_there(first, stands) else now - since
 
 
 class Ages(threading.Thread):
@@ -138,15 +133,10 @@ class Ages(threading.Thread):
     def run(self):
         waiting = Waiting()
         while not self.ending.wait(0.03):
-            try:
-                rows = self.observer.query(
-                    "select topic, partition, next_offset from ods_sink.offsets where consumer_group = %s",
-                    self.world.group)
-            except Exception:  # noqa: BLE001: the server is away
-                continue
-            now = time.monotonic()
-            stands = {(topic, partition): offset for topic, partition, offset in rows}
-            self.samples.append((now, waiting.age(now, self.world.load.reached(), stands)))
+            stands = self.world.stands(self.observer)
+            if stands is not None:
+                now = time.monotonic()
+                self.samples.append((now, waiting.age(now, self.world.load.reached(), stands)))
 
     def most(self, since, until=None):
         return max((age for moment, age in self.samples

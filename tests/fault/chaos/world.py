@@ -32,6 +32,12 @@ class Stuck(Exception):
     """It fails at the same record again and again: nothing but skipping it by hand would help."""
 
 
+def is_there(goal, stands):
+    """Has the target what Kafka had (Load.reached())? Each partition counts, not their sum: one that stands still would
+    be made up for by the others."""
+    return all(stands.get(place, 0) >= end for place, end in goal.items())
+
+
 class Observer:
     """Looks into the target as superuser and over the socket: no fault but a server that is down
     gets into its way."""
@@ -176,11 +182,11 @@ class World:
 
     # Where it stands.
 
-    def stands(self):
+    def stands(self, observer=None):
         """Of which records of each partition the target has the effect; None while it cannot be
-        asked."""
+        asked. Another thread asks by its own observer."""
         try:
-            return {(topic, partition): offset for topic, partition, offset in self.observer.query(
+            return {(topic, partition): offset for topic, partition, offset in (observer or self.observer).query(
                 "select topic, partition, next_offset from ods_sink.offsets "
                 "where consumer_group = %s", self.group)}
         except psycopg2.errors.UndefinedTable:
@@ -216,13 +222,8 @@ class World:
         self.await_that(lambda: (self.applied() or 0) >= before + records, "progress", timeout_s)
 
     def await_applied(self, goal, what="everything applied", timeout_s=PATIENCE_S):
-        """goal: Load.reached() of some moment. Each partition counts, not their sum: one that stands
-        still would be made up for by the others."""
-        def there():
-            stands = self.stands() or {}
-            return all(stands.get(place, 0) >= end for place, end in goal.items())
-
-        self.await_that(there, what, timeout_s)
+        """goal: Load.reached() of some moment."""
+        self.await_that(lambda: is_there(goal, self.stands() or {}), what, timeout_s)
 
     def strike(self):
         """The moment of a fault: records are on their way, more than a batch of them if the load
