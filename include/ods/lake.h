@@ -482,12 +482,14 @@ enum ods_lake_answer ods_lake_next_events(struct ods_lake_feed *feed, char **tex
 void ods_lake_close_feed(struct ods_lake_feed *feed); /* NULL is accepted */
 
 /*
- * For tests. ODS_LAKE_FAULT in the environment, read at ods_lake_open: "<what>:<step>:<n>", several
- * with ";". what   kill (SIGKILL to this process), wait (it stands still for 1.5 s), retry (an
- * outage is answered in place of the step), lost (the step is done, its answer is lost: only for
- * "commit") step   data, deletes,
- * changes, commit (before the log entry is put), committed (after it, before the state in memory),
- * checkpoint, compact, vacuum n      at the n-th time that this process comes there (from 1)
+ * For tests. ODS_LAKE_FAULT in the environment, read at ods_lake_open: "<what>:<step>:<n>",
+ * several with ";".
+ *   what   kill (SIGKILL to this process), wait (it stands still for 1.5 s), panic, retry (an
+ *          outage is answered in place of the step), stop (a fatal error is), lost (the step is
+ *          done, its answer is lost: only for "commit")
+ *   step   data, deletes, changes, commit (before the log entry is put), committed (after it,
+ *          before the state in memory), checkpoint, compact, vacuum
+ *   n      at the n-th time that this process comes there (from 1)
  * ODS_LAKE_HELD: how many bytes of old rows ods_lake_feed holds at once, which decides its order.
  */
 

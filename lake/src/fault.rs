@@ -59,7 +59,7 @@ pub fn due(what: &str, step: &str) -> bool {
     })
 }
 
-/// A step is about to be done: the process is killed, stands still, or an outage is answered, where a test asks for it.
+/// A step is about to be done: the process is killed, stands still, meets an error of its own, or an outage is answered, where a test asks for it.
 pub fn step(name: &str) -> Result<()> {
     if due("kill", name) {
         // SAFETY: kill() with the own process id has no memory effects that matter afterwards.
@@ -67,6 +67,9 @@ pub fn step(name: &str) -> Result<()> {
     }
     if due("wait", name) {
         std::thread::sleep(WAIT);
+    }
+    if due("panic", name) {
+        panic!("at {name}, on purpose");
     }
     if due("stop", name) {
         return Err(Fail::Fatal(format!("stopped at {name} on purpose")));

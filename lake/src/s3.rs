@@ -176,7 +176,11 @@ impl Store for S3 {
                 }
                 at = end;
             }
-            upload.complete().await.map(|_| ())
+            let done = upload.complete().await;
+            if done.is_err() {
+                let _ = upload.abort().await; // the parts of one that was not made cost room
+            }
+            done.map(|_| ())
         })?;
         done.map_err(|e| self.fail("write", name, &e))
     }

@@ -6,14 +6,14 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
-use crate::answer::{Fail, Result};
+use crate::answer::{Fail, Result, fatal};
 
 pub struct Entry {
     pub name: String,
@@ -198,6 +198,17 @@ impl Local {
         Local { place: root.display().to_string(), root, dirty: Default::default() }
     }
 
+    /// Where the file of that name is. What a log names may be anything.
+    fn at(&self, name: &str) -> Result<PathBuf> {
+        if name.contains('\0') || !Path::new(name).components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(fatal!(
+                "the table in {} names the file {name}, which is outside of it: this engine does not read it",
+                self.place
+            ));
+        }
+        Ok(self.root.join(name))
+    }
+
     fn make_folder(&self, folder: &Path) -> Result<()> {
         if folder.is_dir() {
             return Ok(());
@@ -272,7 +283,7 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
 
 impl Store for Local {
     fn get(&self, name: &str) -> Result<Option<Bytes>> {
-        let path = self.root.join(name);
+        let path = self.at(name)?;
         match fs::read(&path) {
             Ok(b) => Ok(Some(b.into())),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -281,7 +292,7 @@ impl Store for Local {
     }
 
     fn open(&self, name: &str) -> Result<Input> {
-        let path = self.root.join(name);
+        let path = self.at(name)?;
         let opened = File::open(&path).and_then(|f| f.metadata().map(|m| (f, m.len())));
         match opened {
             Ok((f, n)) => Ok(Input::Local(f, n)),
@@ -291,19 +302,19 @@ impl Store for Local {
     }
 
     fn put(&self, name: &str, bytes: Bytes) -> Result<()> {
-        self.write(&self.root.join(name), &bytes)
+        self.write(&self.at(name)?, &bytes)
     }
 
     fn begin(&self, name: &str) -> Result<Option<File>> {
-        self.create(&self.root.join(name)).map(Some)
+        self.create(&self.at(name)?).map(Some)
     }
 
     fn end(&self, name: &str, file: &File) -> Result<()> {
-        self.made(&self.root.join(name), file.sync_all())
+        self.made(&self.at(name)?, file.sync_all())
     }
 
     fn replace(&self, name: &str, bytes: Bytes) -> Result<()> {
-        let path = self.root.join(name);
+        let path = self.at(name)?;
         let spare = self.spare(&path);
         self.write(&spare, &bytes)?;
         fs::rename(&spare, &path).map_err(|e| outage("cannot write", &path, e))?;
@@ -311,7 +322,7 @@ impl Store for Local {
     }
 
     fn put_new(&self, name: &str, bytes: Bytes) -> Result<Put> {
-        let path = self.root.join(name);
+        let path = self.at(name)?;
         let spare = self.spare(&path);
         self.write(&spare, &bytes)?;
         match rename_new(&spare, &path) {
@@ -343,7 +354,7 @@ impl Store for Local {
 
     fn list(&self, under: &str) -> Result<Vec<Entry>> {
         let mut out = vec![];
-        let mut folders = vec![self.root.join(under)];
+        let mut folders = vec![self.at(under)?];
         while let Some(folder) = folders.pop() {
             let entries = match fs::read_dir(&folder) {
                 Ok(e) => e,
@@ -373,7 +384,7 @@ impl Store for Local {
     }
 
     fn delete(&self, name: &str) -> Result<()> {
-        let path = self.root.join(name);
+        let path = self.at(name)?;
         match fs::remove_file(&path) {
             Ok(()) => Ok(()),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),

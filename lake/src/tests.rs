@@ -321,6 +321,27 @@ fn columns_are_added_and_widened() {
 }
 
 #[test]
+fn a_file_outside_of_the_table_is_not_read() {
+    for name in ["../kept.parquet", "x/../../kept.parquet", "..%2Fkept.parquet", "%2Fetc%2Fpasswd"] {
+        let folder = Folder::new();
+        let mut t = folder.table(json!({}));
+        t.upsert(&batch(&[(0, Some(1), None, Some(1))])).unwrap();
+        t.commit(&offsets(None), &offsets(Some(1)), "b1").unwrap();
+        drop(t);
+        std::fs::write(folder.0.join("n/kept.parquet"), "somebody's").unwrap();
+        let add = json!({"add": {"path": name, "partitionValues": {}, "size": 10, "modificationTime": 0,
+            "dataChange": true}});
+        std::fs::write(folder.entry(2), format!("{add}\n")).unwrap();
+        let set = json!({"namespace": ["n"], "name": "t", "key": ["a", "b"]});
+        let said = match folder.lake().table(&set.to_string(), &schema()) {
+            Err(e) => e.text().to_string(),
+            Ok(_) => panic!("{name} was taken"),
+        };
+        assert!(said.contains("outside of it"), "{name}: {said}");
+    }
+}
+
+#[test]
 fn what_is_staged_follows_a_table_that_others_change() {
     ["delta", "iceberg", "iceberg 3"].into_iter().for_each(follows_others);
 }

@@ -504,6 +504,16 @@ def test_compaction(lake):
     assert list((lake.path() / "_delta_log").glob("*.checkpoint*"))
 
 
+def test_an_error_of_the_engines_own_in_maintenance(lake):
+    """It is told, and the batches after it have a table that is opened anew."""
+    table = Table()
+    lake.write([table], HARD, batch={"max_events": 5},
+               target={"maintenance": {"small_files": 4, "busy_percent": 100}})
+    done = lake.replay([table.create(row(number)) for number in range(100)], env={"ODS_LAKE_FAULT": "panic:compact:1"})
+    assert "error of its own" in done.stderr and "compacted" in done.stderr
+    assert lake.rows("id") == {number: {"id": number} for number in range(100)}
+
+
 @pytest.mark.parametrize("percent", [10, 100])
 def test_putting_files_together_leaves_time_for_commits(lake, percent):
     """One that takes 1.5 s is followed by none for 13.5 s, of 10 percent."""

@@ -4,14 +4,17 @@ lost, and read by delta-rs and by `changes`."""
 import json
 import os
 import re
+import signal
 import subprocess
 from collections import Counter
+from random import Random
 
 import pytest
 from conftest import ROOT
 from lib.faulty_http import Proxy
 from lib.lake import WHY_NOT, engine
 from lib.records import Table, pipeline
+from lib.rotation import Recorded, anew, replace
 from lib.s3 import KEYS, Storage
 from lib.secure import Certificates
 from lib.sink import Exit, write_lines
@@ -111,6 +114,61 @@ def test_what_is_asked_of_the_storage(bucket, kind, tmp_path):
         proxy.close()
     # A log that is longer may have to be read through to its newest checkpoint.
     assert asked[0] == asked[1] if kind == "iceberg" else asked[1] <= asked[0] + 10, asked
+
+
+def test_keys_are_replaced(bucket, tmp_path):
+    """While the daemon runs: the next commit is asked for with the new one."""
+    secret, recorded = tmp_path / "key", Recorded(bucket.sink, tmp_path)
+    proxy = Proxy(bucket.storage.port)
+    replace(secret, "first-key")
+    s3 = {"endpoint": proxy.url, "access_key_id": f"${{file:{secret}}}", "secret_access_key": "hocuspocus"}
+    bucket.sink.write({**recorded.pipeline, "defaults": HARD}, targets=[{
+        "name": "ods", "type": "delta", "commit_ms": 20, "s3": s3, "location": f"s3://lake/{bucket.prefix}"}])
+    daemon = bucket.sink.daemon()
+
+    def commits(word):
+        return [path for method, path, authorization in proxy.seen if method == "PUT" and "_delta_log/0" in path
+                and f"Credential={word}/" in authorization]
+
+    try:
+        daemon.await_that(lambda: len(commits("first-key")) >= 2, what="the table and its first row")
+        replace(secret, "second-key")
+        daemon.signal(signal.SIGHUP)
+        anew(daemon, 1)
+        recorded.send()
+        daemon.await_that(lambda: commits("second-key"), what="a row by the other key")
+        daemon.stop()
+    finally:
+        proxy.close()
+    assert set(bucket.rows()) == {1, 2}
+
+
+def is_of_parts(method, path):
+    return method == "POST" and "uploadId" in path
+
+
+@pytest.mark.parametrize("fault", ["part", "refused", "done, and refused"])
+def test_a_file_of_more_than_one_part(bucket, fault):
+    """Above 16 MiB it is sent in parts. What is refused is an outage, and is sent again; no part is left over."""
+    table = Table()
+    proxy = Proxy(bucket.storage.port)
+    try:
+        injected = {
+            "part": lambda: proxy.fault(lambda method, path: method == "PUT" and "partNumber=2" in path, 503, every=1),
+            "refused": lambda: proxy.fault(is_of_parts, 503, every=1),
+            "done, and refused": lambda: proxy.fault(is_of_parts, ("done", 503), every=1),
+        }[fault]()
+        bucket.write(table, endpoint=proxy.url, batch={"max_bytes": 256 << 20}, commit_bytes=256 << 20,
+                     maintenance={"enabled": False})
+        random = Random(7)
+        rows = [{**row(number), "name": random.randbytes(600_000).hex()} for number in range(36)]
+        bucket.replay([table.create(one) for one in rows])
+    finally:
+        proxy.close()
+    assert bucket.rows() == {one["id"]: one for one in rows}
+    assert sum(is_of_parts(method, path) for method, path, _ in proxy.seen) >= 1, "it was one part"
+    assert injected.injected == 1
+    assert "<Upload>" not in bucket.storage.ask("GET", "lake?uploads"), "parts were left over"
 
 
 def test_compaction_in_s3(bucket):

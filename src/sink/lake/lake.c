@@ -226,6 +226,12 @@ static int64_t maintenance_bytes(const struct lake_settings *settings)
     return READ_BYTES + 2 * settings->file_bytes + (settings->sort_by.count ? 2 * SORT_BYTES : 0);
 }
 
+/* A file of a bucket is whole in memory as long as it is read, by one lane at a time. */
+static int64_t read_bytes(const struct lake_settings *settings)
+{
+    return *settings->location == '/' ? 0 : settings->file_bytes;
+}
+
 static int64_t lake_held_bytes(const struct sink_config *config)
 {
     int64_t batches = (int64_t) batches_of(config), share = commit_share(config);
@@ -234,6 +240,7 @@ static int64_t lake_held_bytes(const struct sink_config *config)
     /* Batches may be larger than batch.max_bytes; one of them is arrays and then a file as well,
      * and a table is maintained when none is. */
     return (more > 0 ? 2 * batches * more : 0) + ENGINE_BYTES +
+           read_bytes(config->settings) / lanes_of(config) +
            (2 * share > maintenance ? 2 * share : maintenance);
 }
 

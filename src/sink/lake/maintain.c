@@ -189,8 +189,9 @@ static void maintain(struct lake_table *table, bool its_turn, const struct apply
     char *request = json_object_size(parts) ? json_dumps(parts, JSON_COMPACT) : NULL;
     char *report = NULL, *text = NULL;
     int64_t begun_us = time_monotonic_us();
-    bool failed = request &&
-                  engine->maintain(table->handle, request, &report, &text) != ODS_LAKE_OK;
+    enum ods_lake_answer answer =
+        request ? engine->maintain(table->handle, request, &report, &text) : ODS_LAKE_OK;
+    bool failed = answer != ODS_LAKE_OK;
     bool more = false, news = !failed && report && is_news(report, &more);
     if (json_object_get(parts, "compact"))
         rest(table, begun_us, !more ? WAITS_NOT : of_all ? WAITS_ALL : WAITS);
@@ -202,6 +203,8 @@ static void maintain(struct lake_table *table, bool its_turn, const struct apply
     atomic_fetch_add(&table->store->unmaintained, failed);
     if (news)
         json_decref(lake_table_stats(table)); /* the figures as they are now */
+    if (answer == ODS_LAKE_FATAL) /* the next batch has a handle that is as the table is */
+        lake_table_close(table);
     if (its_turn || json_object_get(parts, "expire")) /* also where it failed: not at once again */
         table->maintained_us = time_monotonic_us() - (others ? sooner_us(settings) : 0);
     engine->free(report);

@@ -80,7 +80,7 @@ void lake_table_free(struct lake_table *table)
 {
     if (!table)
         return;
-    table->store->engine.close_table(table->handle);
+    lake_table_close(table);
     for (struct lake_columns *columns = (struct lake_columns *) (uintptr_t) table->columns, *older;
          columns; columns = older) {
         older = columns->older;

@@ -127,6 +127,8 @@ struct lake_wanted {
     const char *comment;
 };
 
+/* Without one, nothing. Who needs it opens it again. */
+void lake_table_close(struct lake_table *table);
 enum ods_status lake_table_open(struct lake_table *table, const struct lake_wanted *wanted,
                                 struct error *error);
 /* Opens it, if it is there, as one that is only appended to: there is no index of its keys. */

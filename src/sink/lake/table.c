@@ -10,6 +10,12 @@
 #include "sink/lake/array.h"
 #include "sink/lake/store.h"
 
+void lake_table_close(struct lake_table *table)
+{
+    table->store->engine.close_table(table->handle);
+    table->handle = NULL;
+}
+
 enum ods_status lake_table_judge(struct lake_table *table, enum ods_lake_answer answer, char *text,
                                  struct error *error)
 {
@@ -17,10 +23,8 @@ enum ods_status lake_table_judge(struct lake_table *table, enum ods_lake_answer 
     if (status != ODS_OK)
         error_prefix(error, "target %s, table %s/%s: ", table->store->target, table->schema,
                      table->name);
-    if (status == ODS_FATAL) { /* the handle may be of no use any more */
-        table->store->engine.close_table(table->handle);
-        table->handle = NULL;
-    }
+    if (status == ODS_FATAL) /* the handle may be of no use any more */
+        lake_table_close(table);
     return status;
 }
 
@@ -167,8 +171,7 @@ enum ods_status lake_table_open(struct lake_table *table, const struct lake_want
     char *text = NULL;
     if (table->handle && (wanted->unkeyed || !table->unkeyed))
         return wanted->unkeyed ? ODS_OK : check_key(table, wanted, error);
-    table->store->engine.close_table(table->handle);
-    table->handle = NULL;
+    lake_table_close(table);
     table->unkeyed = wanted->unkeyed;
     free(table->key);
     table->key = key_of(wanted);
@@ -190,10 +193,8 @@ enum ods_status lake_table_open(struct lake_table *table, const struct lake_want
     table->offsets = NULL;
     table->missing = table->lost = 0;
     table->pending[0] = '\0';
-    if (status != ODS_OK && table->handle) {
-        engine->close_table(table->handle);
-        table->handle = NULL;
-    }
+    if (status != ODS_OK)
+        lake_table_close(table);
     return status;
 }
 
