@@ -2,10 +2,12 @@
 
 import base64
 import json
+import signal
 import subprocess
 
 import pytest
 from lib.records import pipeline
+from lib.rotation import anew, replace
 from lib.sink import Exit, read_lines
 
 HIDDEN = "zq7-" + "long words of somebody " * 3
@@ -42,13 +44,14 @@ def world(sink, database, kafka, table, prefix):
         sink.write(pipeline(table, defaults={"redact": list(redact)}, **settings), database=database,
                    kafka=True, dead_letter={"topic": letters, **encrypt})
 
-    def spoil(*numbers, others=0):
+    def spoil(*numbers, others=0, running=None):
         wanted = kafka.count(letters) + len(numbers) + others
         kafka.produce([table.create({"id": number, "name": HIDDEN + str(number), "amount": 1})
                        for number in numbers])
-        daemon = sink.daemon()
+        daemon = running or sink.daemon()
         daemon.await_that(lambda: kafka.count(letters) == wanted, what="letters")
-        daemon.stop()
+        if not running:
+            daemon.stop()
 
     world.__dict__.update(sink=sink, database=database, kafka=kafka, letters=letters, table=table,
                           write=write, spoil=spoil)
@@ -76,12 +79,20 @@ def assert_hidden(*outputs, text=HIDDEN):
 
 
 def test_both_kinds_of_key_and_rotation(world):
-    """Letters name their key; each is opened by its own, whatever others are given."""
+    """Letters name their key, which is replaced while the daemon runs; each is opened by its own, whatever others
+    are given."""
     sink, kafka, topic = world.sink, world.kafka, world.table.topic
     first, second = make_keys(sink.folder, "first"), make_keys(sink.folder, "second", "rsa")
-    for number, (_, public) in enumerate([first, second]):
-        world.write(public.name)  # beside ods-sink.conf
-        world.spoil(number + 1)
+    public = sink.folder / "letters.pub"
+    replace(public, first[1].read_text())
+    world.write(public.name)  # beside ods-sink.conf
+    daemon = sink.daemon()
+    world.spoil(1, running=daemon)
+    replace(public, second[1].read_text())
+    daemon.signal(signal.SIGHUP)
+    anew(daemon, 1)
+    world.spoil(2, running=daemon)
+    daemon.stop()
     messages = kafka.read(world.letters)
     for number, (message, keys) in enumerate(zip(messages, [first, second])):
         headers = dict(message.headers())

@@ -113,22 +113,31 @@ def test_a_certificate_without_its_key_is_waited_for(sink, database, certificate
         daemon.kill()
 
 
-def test_http_target(sink, tmp_path):
-    """At once by SIGHUP. What waited for the new token comes by it."""
-    token, endpoint = tmp_path / "token", Endpoint()
-    wanted = ["Bearer one"]
-    endpoint.answer = lambda request: 200 if request.headers.get("Authorization") == wanted[0] else 401
-    replace(token, "one\n")
+def test_http_target(sink, certificates, tmp_path):
+    """At once by SIGHUP. What waited for the new token and the client's new certificate comes by them."""
+    certificates.certificate("sender", "ca", "DNS:client.test")
+    endpoint = Endpoint(tls_of(certificates, "ca"))
+    token, certificate, key = (tmp_path / name for name in ("token", "own.crt", "own.key"))
+
+    def put(word, name):
+        replace(token, f"{word}\n")
+        replace(certificate, certificates.path(f"{name}.crt").read_text())
+        replace(key, certificates.path(f"{name}.key").read_text())
+
+    wanted = ["Bearer one", "client"]
+    endpoint.answer = lambda request: 200 if [request.headers.get("Authorization"), request.peer] == wanted else 401
+    put("one", "client")
     recorded = Recorded(sink, tmp_path)
-    sink.write(recorded.pipeline, targets=[{"name": "ods", "type": "http", "url": endpoint.url,
-                                            "token": f"${{file:{token}}}"}])
+    sink.write(recorded.pipeline, targets=[{
+        "name": "ods", "type": "http", "url": endpoint.url, "token": f"${{file:{token}}}",
+        "ca": str(certificates.path("ca.crt")), "certificate": str(certificate), "key": str(key)}])
     daemon = sink.daemon()
     try:
         daemon.await_that(lambda: len(endpoint.taken()) == 1)
-        wanted[0] = "Bearer two"
+        wanted[:] = "Bearer two", "sender"
         recorded.send()
         daemon.await_that(lambda: any(request.status == 401 for request in endpoint.requests))
-        replace(token, "two\n")
+        put("two", "sender")
         daemon.signal(signal.SIGHUP)
         daemon.await_that(lambda: len({request.identity for request in endpoint.taken()}) == 2, 60)
         anew(daemon, 1)

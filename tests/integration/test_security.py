@@ -2,6 +2,7 @@
 and without giving up."""
 
 import json
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from conftest import build
 from lib.kafka import Kafka
 from lib.postgres import Database
 from lib.records import Table, pipeline
+from lib.rotation import anew, replace
 from lib.secure import (MECHANISMS, PASSWORD, USER, Certificates, Login, SecureKafka,
                         SecurePostgres)
 from lib.sink import Exit, Setup, assert_clean
@@ -156,10 +158,10 @@ def test_kafka_refuses(sink, broker, certificates, database, table, checks, case
 def test_stops_while_kafka_refuses(sink, broker, certificates, database, table):
     """At any moment of the handshakes that it tries again and again."""
     listener, properties, word = wrong(certificates)["another host"]
-    for turn in range(size("STOPS", 10, 30)):
+    for turn in range(size("STOPS", 5, 30)):
         daemon = start(sink, table, broker, listener, properties, database)
         daemon.await_that(lambda: word in daemon.log(), what=f"\"{word}\" in the log")
-        time.sleep(turn % 10 / 100)
+        time.sleep(turn * 0.02 % 0.1)
         daemon.stop()
 
 
@@ -192,13 +194,21 @@ def test_tokens_are_renewed(sink, broker, certificates, login, database, table, 
     assert "Kafka answers" in done.stdout and PASSWORD not in done.stdout + done.stderr
 
 
-def test_no_token_for_a_wrong_secret(sink, broker, certificates, login, database, table):
-    daemon = start(sink, table, broker, "sasl", bearer(certificates, login, WRONG), database)
+def test_no_token_for_a_wrong_secret(sink, broker, certificates, login, database, table, secured, tmp_path):
+    """Until the right one stands in its file."""
+    secret = tmp_path / "secret"
+    replace(secret, WRONG)
+    daemon = start(sink, table, broker, "sasl", bearer(certificates, login, f"${{file:{secret}}}"), database)
     daemon.await_that(lambda: "invalid_client" in daemon.log(), what="what the server says")
     assert daemon.get("/readyz")[0] == 503 and daemon.get("/healthz")[0] == 200
     assert_no_secret(daemon, WRONG)
-    daemon.stop()
     assert login.refused and not login.given
+    replace(secret, PASSWORD)
+    daemon.signal(signal.SIGHUP)
+    anew(daemon, 1)
+    daemon.await_that(lambda: database.count("items") == 5, 60, "the rows by the right one")
+    assert_no_secret(daemon, PASSWORD)
+    daemon.stop()
 
 
 @pytest.mark.parametrize("lacking", ["client.id", "client.secret", "token.endpoint.url"])
