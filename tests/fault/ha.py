@@ -788,10 +788,11 @@ def perform(run, name):
 
 
 def options_of(arguments):
-    parser = argparse.ArgumentParser(usage="scripts/ha [--binary FILE] [--previous FILE] [--rate STEPS] "
+    parser = argparse.ArgumentParser(usage="scripts/ha [--binary FILE] [--previous COMMIT] [--rate STEPS] "
                                            "[--out FILE] [--publish] DRILL…|all|list")
     parser.add_argument("--binary", type=Path, default=ROOT / "build" / "release" / "ods-sink")
     parser.add_argument("--previous", type=Path, help="the program of an earlier version")
+    parser.add_argument("--previous-name", help="what the figures call it")
     parser.add_argument("--rate", type=int, default=500, help="steps of the load a second")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--publish", action="store_true", help="write docs/ha.json and the page's table")
@@ -800,9 +801,9 @@ def options_of(arguments):
     options.names = [] if "list" in options.drills else list(DRILLS) if "all" in options.drills else options.drills
     for name in [name for name in options.names if DRILLS[name].previous and not options.previous]:
         if "all" not in options.drills:
-            parser.error(f"{name} needs --previous FILE")
+            parser.error(f"{name} needs --previous COMMIT")
         options.names.remove(name)
-        print(f"ha: {name} is left out: it needs --previous FILE", flush=True)
+        print(f"ha: {name} is left out: it needs --previous COMMIT", flush=True)
     return options
 
 
@@ -819,7 +820,9 @@ def main():
     try:
         for name in options.names:
             result = perform(run, name)
-            results[name] = ha_report.kept(result, seed, options.rate)
+            if DRILLS[name].previous:
+                result["remarks"] += f"; the earlier one is {options.previous_name or options.previous.name}"
+            results[name] = ha_report.kept(result, seed, options.rate, ha_report.name_of(options.binary))
             bad += [name] * (not is_exact(result))
             print(ha_report.row(name, DRILLS[name], results[name]), flush=True)
             if options.publish:  # each by itself, so that a drill that fails costs those before it nothing

@@ -4,6 +4,7 @@ What a run did not repeat stays, with its day."""
 import json
 import os
 import platform
+import subprocess
 from datetime import datetime, timezone
 
 from lib.stack import ROOT
@@ -13,11 +14,20 @@ BEGIN, END = "<!-- drills: written by scripts/ha --publish -->", "<!-- drills: e
 COUNTS = ("records", "lost", "twice", "rewritten", "wrong", "letters_lost", "letters_wrong")
 
 
-def kept(result, seed, rate):
-    """What docs/ha.json has of a drill. The load is of all that the machine did in the last five minutes."""
-    return {"day": datetime.now(timezone.utc).strftime("%Y-%m-%d"), "seed": seed, "rate": rate,
+def kept(result, seed, rate, program):
+    """What docs/ha.json has of a drill of that program. The load is of all that the machine did in the last five minutes."""
+    return {"day": datetime.now(timezone.utc).strftime("%Y-%m-%d"), "program": program,
+            "seed": seed, "rate": rate,
             "load": round(os.getloadavg()[1], 1), **{name: result.get(name, 0) for name in COUNTS},
             "seconds": result["recovery_s"]["most"], "remarks": result["remarks"]}
+
+
+def name_of(program):
+    """The commit that stands here, where the program was built here; else its file."""
+    if ROOT not in program.resolve().parents:
+        return str(program)
+    return subprocess.run(["git", "-C", ROOT, "describe", "--always", "--abbrev=8", "--dirty", "--exclude=*"],
+                          capture_output=True, text=True, check=True).stdout.strip()
 
 
 def machine():
@@ -26,7 +36,7 @@ def machine():
 
 
 def row(name, drill, found):
-    command = f"scripts/ha {'--previous FILE ' if drill.previous else ''}{name}"
+    command = f"scripts/ha {'--previous COMMIT ' if drill.previous else ''}{name}"
     if not found:
         return f"| {drill.what} | `{command}` | not run yet | | | | | |"
     letters = [f"dead letters: {found[count]} {count.removeprefix('letters_')}"
@@ -47,11 +57,12 @@ def section(data, drills):
     seeds = ", ".join(f"`{seed}`" for seed in sorted({one["seed"] for one in found}))
     exact = not any(one[count] for one in found for count in COUNTS if count != "records")
     verdict = "nothing lost, nothing twice, nothing wrong" if exact else "not exact: see below"
+    programs = ", ".join(f"`{program}`" for program in sorted({one["program"] for one in found if "program" in one}))
     loads = span([one["load"] for one in found], "{:.1f}")
     return "\n".join([
         f"Measured on {days} ({data['machine']}) at {span([one['rate'] for one in found], '{:,}')} steps a second, "
-        f"ODS_FAULT_SEED={seeds}; **{verdict}**. The machine had other work: a load average of {loads} with the drill's "
-        "own servers, so the seconds are longer than they need be.", "",
+        f"ODS_FAULT_SEED={seeds}{programs and ', commit '}{programs}; **{verdict}**. The machine had other work: a load "
+        f"average of {loads} with the drill's own servers, so the seconds are longer than they need be.", "",
         "| what | command | records | lost | twice | wrong | seconds | |", "|---|---|---:|---:|---:|---:|---:|---|",
         *(row(name, drill, data["drills"].get(name)) for name, drill in drills.items())])
 

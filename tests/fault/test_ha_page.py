@@ -35,13 +35,13 @@ def files(tmp_path):
 
 def test_what_a_run_did_not_repeat_stays(files):
     data, page = files
-    ha_report.publish({"restore": ha_report.kept(RESULT, 1, 500)}, ha.DRILLS, *files)
-    ha_report.publish({"daemons": ha_report.kept({**RESULT, "recovery_s": {"most": 4}}, 2, 500)}, ha.DRILLS, *files)
+    ha_report.publish({"restore": ha_report.kept(RESULT, 1, 500, "abc")}, ha.DRILLS, *files)
+    ha_report.publish({"daemons": ha_report.kept({**RESULT, "recovery_s": {"most": 4}}, 2, 500, "abc")}, ha.DRILLS, *files)
     assert list(json.loads(data.read_text())["drills"]) == ["daemons", "restore"]
     assert "`scripts/ha restore` | 6,526 | 0 | 0 | 0 | 2.6 | a remark |" in page.read_text()
     assert "`scripts/ha daemons` | 6,526 | 0 | 0 | 0 | 4.0 |" in page.read_text()
-    assert "`scripts/ha --previous FILE versions` | not run yet |" in page.read_text()
-    assert "ODS_FAULT_SEED=`1`, `2`; **nothing lost" in page.read_text()
+    assert "`scripts/ha --previous COMMIT versions` | not run yet |" in page.read_text()
+    assert "ODS_FAULT_SEED=`1`, `2`, commit `abc`; **nothing lost" in page.read_text()
     assert page.read_text().startswith("before\n") and page.read_text().endswith("\nafter\n")
 
 
@@ -49,6 +49,6 @@ def test_what_a_run_did_not_repeat_stays(files):
     ({"lost": 3}, "| 6,526 | 3 | 0 | 0 |"), ({"twice": 1, "rewritten": 1}, "| 6,526 | 0 | 2 | 0 |"),
     ({"wrong": 1}, "| 6,526 | 0 | 0 | 1 |"), ({"letters_lost": 2}, "a remark; dead letters: 2 lost |")])
 def test_what_is_not_exact_is_told(files, what, shown):
-    ha_report.publish({"daemons": ha_report.kept({**RESULT, **what}, 1, 500)}, ha.DRILLS, *files)
+    ha_report.publish({"daemons": ha_report.kept({**RESULT, **what}, 1, 500, "abc")}, ha.DRILLS, *files)
     assert shown in files[1].read_text() and "**not exact" in files[1].read_text()
     assert not ha.is_exact({**RESULT, **what})
