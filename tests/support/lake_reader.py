@@ -100,10 +100,14 @@ def delta_append(path, rows):
 
 
 def delta_overwrite(path, rows):
-    """Another writer's rows in place of all that are there."""
+    """Another writer's rows in place of all that are there. False: delta-rs has left in place what was committed since
+    it had read the log, as it takes an overwrite for one that has read nothing."""
     opened = DeltaTable(path)
+    entry = f"{path}/_delta_log/{opened.version() + 1:020}.json"
     write_deltalake(opened, pyarrow.Table.from_pylist(rows, schema=pyarrow.schema(opened.schema().to_arrow())),
                     mode="overwrite")
+    with open(entry) as file:
+        return not any("txn" in json.loads(line) for line in file)
 
 
 def delta_optimize(path):
