@@ -17,12 +17,13 @@ import psycopg2
 import pytest
 
 from lib.derived import Kept, await_equal, differences, quiet
-from lib.size import size
+from lib.size import left_out, size
 from lib.waiting import wait_for
 
 SEED = int(os.environ.get("ODS_FAULT_SEED") or random.randrange(10**9))
 TURNS = size("DERIVED_TURNS", 2, 12)
 RIGHT, NEW_ONLY, BY_WRITER = "old and new values", "new values only", "expanded by the writer"
+LEFT_OUT = left_out(SEED, (NEW_ONLY, BY_WRITER))
 CUSTOMERS, ORDERS = 20, 2000
 
 SCHEMA = """
@@ -188,6 +189,8 @@ def test_the_right_design_survives(sink, database, tmp_path, report):
 
 @pytest.mark.parametrize("design", [NEW_ONLY, BY_WRITER])
 def test_wrong_designs_are_found_out(sink, database, tmp_path, report, design):
+    if design in LEFT_OUT:
+        pytest.skip("its like has its turn in this run (ODS_FAULT_SEED)")
     harness = Harness(sink, database, tmp_path, design)
     for number in range(60):
         harness.turn(number)

@@ -102,7 +102,7 @@ def faults_of(stack, demo):
 
 def test_from_mysql_to_mysql(demo, stack, report, capsys):
     choose, faults = random.Random(f"maxwell {SEED}"), faults_of(stack, demo)
-    count = size("MAXWELL_FAULTS", 2, 18)
+    count = size("MAXWELL_FAULTS", 1, 18)
     chosen = choose.sample(faults, min(count, len(faults)))
     chosen += choose.choices(faults, k=count - len(chosen))
     seconds = 1 + count

@@ -10,6 +10,7 @@ from lib import records
 from lib.maxwell import Table, pipeline
 from lib.postgres import administer
 from lib.sink import Exit, read_lines
+from lib.size import size
 from lib.text import assert_same_rows
 from test_maxwell import MADE, ROWS, configure
 
@@ -125,7 +126,7 @@ def offsets_of(database):
     return {key[-1]: offset for key, offset in database.offsets().items()}
 
 
-@pytest.mark.parametrize("kills", [0, 10])
+@pytest.mark.parametrize("kills", [0, size("MOVED_KILLS", 3, 10)])
 def test_several_lanes(sink, database, kafka, prefix, kills):
     """They read their partitions at their own pace, and end anywhere with kill -9."""
     source = Source(7, steps=3000)

@@ -6,6 +6,7 @@ import html
 import json
 import math
 import os
+import random
 import re
 import subprocess
 import threading
@@ -16,10 +17,13 @@ import jsonschema
 import pytest
 from conftest import ROOT
 from lib.page import axe_script, chromium_program, launch, packages
+from lib.size import left_out
 
 PAGE = (ROOT / "src" / "pipeline" / "page" / "index.html").read_text(encoding="utf-8")
 SCHEMA = json.loads((ROOT / "docs" / "status.schema.json").read_text(encoding="utf-8"))
 SHOTS = os.environ.get("PAGE_SHOTS")
+# These differ by words alone: of a short run one of them is drawn as narrow as a phone too.
+AS_WIDE = set() if SHOTS else left_out(random.randrange(10**9), ("idle", "down", "poison"))
 QUIET = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync",
          "--hide-scrollbars", "--virtual-time-budget=6000"]
@@ -273,6 +277,8 @@ def test_state(played, tmp_path, name, said):
         assert "1 rule broken" in shown and "only looked at on their way" in shown and "not_null_customer" in shown
         found = re.findall(r'<td[^>]*data-name="state"[^>]*><span class="state (\w+)">.*?</span>(.*?)</span>', drawn)
         assert {("bad", "broken"), ("warn", "not known")} <= set(found), found
+    if name in AS_WIDE:
+        return
     whole = played.pages["/"]
     try:
         played.pages.update({"/": FRAME, "/page": whole})
