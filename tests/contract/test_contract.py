@@ -20,6 +20,7 @@ from lib.mysql_target import Server
 from lib.records import pipeline
 from lib.sink import read_lines
 from lib.size import left_out, size
+from lib.under_unit import under_unit
 
 import matrix
 from targets import TARGETS
@@ -32,7 +33,7 @@ MIB = 1024 * 1024
 OURSELVES = 28 * MIB  # the program, its libraries, threads, connections
 SEED = int(os.environ.get("ODS_TEST_SEED") or random.randrange(10**9))
 SLOW = ("test_outage", "test_killed", "test_fenced", "test_resumed", "test_faults", "test_memory")
-ALIKE = ("mysql", "mariadb"), ("kafka", "kafka-elsewhere", "kafka-avro")
+ALIKE = ("mysql", "mariadb"), ("kafka", "kafka-elsewhere", "kafka-avro"), ("delta", "iceberg")
 LEFT_OUT = left_out(SEED, *ALIKE)
 
 
@@ -440,6 +441,17 @@ def test_rights(target, load, tested):
     for word in words:
         assert word in done.stdout + done.stderr, (word, done.stdout + done.stderr)
     tested(target.rights)
+
+
+def test_confined(target, items, tested, tmp_path):
+    """Under the unit's system calls.
+
+    Its release: the sanitizers want more than the unit allows."""
+    target.sink.binary = under_unit(tmp_path, build("release"))
+    target.replay([items.create(row(1, 1)), items.create(row(2, 2))])
+    target.replay([items.update(row(1, 1), row(1, 5)), items.delete(row(2, 2)), items.tombstone(row(2))])
+    assert target.rows() == {1: row(1, 5)}
+    tested("all of it")
 
 
 def test_the_page(report, request):

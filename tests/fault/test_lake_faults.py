@@ -181,15 +181,21 @@ class World:
         """Rows that are lost, twice or wrong, those of the history included."""
         seen = self.rows("items", "id, name, amount")
         found = {one["id"]: one for one in seen}
-        columns = '"offset", topic' if self.kind == "delta" else "offset, topic"
+        columns = ('"offset"' if self.kind == "delta" else "offset") + ", topic, op, id, name, amount"
         if not self.storage:
             self.other_reader_agrees(seen)
-        history = [one["offset"] for one in self.rows("items_cdc", columns) if one["topic"] == self.table.topic]
-        wanted = set(range(len(self.sent)))
+        written = [one for one in self.rows("items_cdc", columns) if one["topic"] == self.table.topic]
+        history, wanted = [one["offset"] for one in written], set(range(len(self.sent)))
         return {"lost": len(self.state.keys() - found.keys()) + len(wanted - set(history)),
                 "twice": len(seen) - len(found) + len(history) - len(set(history)),
                 "wrong": len(found.keys() - self.state.keys()) + len(set(history) - wanted) +
-                sum(found[key] != self.state[key] for key in found.keys() & self.state.keys())}
+                sum(found[key] != self.state[key] for key in found.keys() & self.state.keys()) +
+                sum(one != self.change(one["offset"]) for one in written if one["offset"] in wanted)}
+
+    def change(self, offset):
+        """What the history must say of a record."""
+        told = json.loads(self.sent[offset]["payload"])["payload"]
+        return {"offset": offset, "topic": self.table.topic, "op": told["op"], **(told["after"] or told["before"])}
 
     def other_reader_agrees(self, seen):
         """DuckDB sees the rows that the format's own library sees, and as many of the history."""

@@ -1,17 +1,16 @@
 """The daemon does its work under the system calls that the shipped unit allows, and only under those is it run here: what
-the unit refuses is refused to a probe in the same way."""
+the unit refuses is refused to a probe in the same way. tests/contract does it with each other target."""
 
 import signal
 import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, build
+from conftest import build
 from lib.records import pipeline, row
 from lib.sink import Setup
+from lib.under_unit import CONFINE, under_unit
 
-UNIT = ROOT / "config/systemd/ods-sink.service"
-CONFINE = [sys.executable, ROOT / "tests/support/under_unit.py", UNIT]
 PROBES = {
     "allowed": ("import socket; socket.socket(); socket.socket(socket.AF_UNIX); print('done')", True),
     "privileged": ("import os; os.chroot('/')", False),
@@ -36,11 +35,7 @@ def test_a_probe(name):
 @pytest.fixture
 def confined(tmp_path, stack):
     """The program under the unit's system calls."""
-    program = tmp_path / "confined"
-    words = " ".join(f"'{word}'" for word in [*CONFINE, build("release")])
-    program.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
-    program.chmod(0o755)
-    sink = Setup(tmp_path, program, stack)
+    sink = Setup(tmp_path, under_unit(tmp_path, build("release")), stack)
     yield sink
     sink.close()
 
