@@ -61,11 +61,11 @@ def sample(world, began, scrapes):
     plans = plans_of(world, [backend for backend, in backends])
     private = sum(int(kb) for backend, in backends
                   for kb in re.findall(r"^Private_\w+:\s+(\d+)", smaps(backend), re.M))
+    status = {name: int(value) for name, value in re.findall(r"^(\w+):\s+(\d+)", proc(daemon.pid, "status"), re.M)}
     found = {
         "second": round(time.monotonic() - began),
-        "rss_mb": round(scraped["process_resident_memory_bytes"] / 2**20, 1),
-        "descriptors": len(os.listdir(f"/proc/{daemon.pid}/fd")),
-        "threads": int(re.search(r"Threads:\s+(\d+)", proc(daemon.pid, "status")).group(1)),
+        "rss_mb": round(status["VmRSS"] / 1024, 2), "mapped_mb": round(status["RssFile"] / 1024, 2),
+        "descriptors": len(os.listdir(f"/proc/{daemon.pid}/fd")), "threads": status["Threads"],
         "plans": plans, "backend_mb": round(private / 1024, 1), "applied": applied,
         "lag_records": max(world.load.acknowledged - applied, 0), "records": world.load.acknowledged,
     }

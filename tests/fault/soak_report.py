@@ -56,7 +56,8 @@ def grown(samples):
         first, last = level(samples[:third], name), level(samples[-third:], name)
         found[name] = {"first": first, "last": last, "allowed": round(first * (1 + share) + room, 1)}
     span = samples[-1].get("second", 0) - samples[0].get("second", 0)
-    rise = span * slope([(one.get("second", number), one["rss_mb"])
+    # What is in memory of the program's and the libraries' files the kernel takes and gives back as it likes.
+    rise = span * slope([(one.get("second", number), one["rss_mb"] - one.get("mapped_mb", 0))
                          for number, one in enumerate(thin(samples, 800))])
     rss = found["rss_mb"]
     middle = level(samples, "rss_mb")
@@ -141,7 +142,8 @@ def section(data):
              *([f"Meanwhile the daemon compared its tables with the source {len(own)} times by itself (`verify.every`), "
                 f"{sum(one['rows'] for one in own):,} rows: {sum(one['equal'] for one in own)} of "
                 f"{sum(one['tables'] for one in own)} tables were equal, of none was a difference found.", ""] if own else []),
-             f"Judged from minute {data['warm_s'] / 60:.0f} on: resident memory by {growth['rss_mb']['percent']:+.2f} %.", "",
+             f"Judged from minute {data['warm_s'] / 60:.0f} on: resident memory by {growth['rss_mb']['percent']:+.2f} %"
+             + (", without what is mapped of files." if "mapped_mb" in data["samples"][0] else "."), "",
              "| | at first | at last | allowed |", "| --- | ---: | ---: | ---: |",
              *(f"| {NAMES[name]} | {found['first']:,.4g} | {found['last']:,.4g} | {found['allowed']:,.4g} |"
                for name, found in growth.items()),
