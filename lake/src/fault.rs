@@ -59,7 +59,8 @@ pub fn due(what: &str, step: &str) -> bool {
     })
 }
 
-/// A step is about to be done: the process is killed, stands still, meets an error of its own, or an outage is answered, where a test asks for it.
+/// A step is about to be done: where a test asks for it the process is killed, stands still or panics, or an outage is
+/// answered.
 pub fn step(name: &str) -> Result<()> {
     if due("kill", name) {
         // SAFETY: kill() with the own process id has no memory effects that matter afterwards.

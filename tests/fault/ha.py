@@ -816,13 +816,14 @@ def main():
     seed = int(os.environ.get("ODS_FAULT_SEED") or random.randrange(10**9))
     print(f"ha: {options.rate} steps a second, ODS_FAULT_SEED={seed}", flush=True)
     results, bad = {}, []
+    program = ha_report.name_of(options.binary)  # before the pages are changed
     run = Run(options.binary, options.previous, options.rate, seed)
     try:
         for name in options.names:
             result = perform(run, name)
             if DRILLS[name].previous:
                 result["remarks"] += f"; the earlier one is {options.previous_name or options.previous.name}"
-            results[name] = ha_report.kept(result, seed, options.rate, ha_report.name_of(options.binary))
+            results[name] = ha_report.kept(result, seed, options.rate, program)
             bad += [name] * (not is_exact(result))
             print(ha_report.row(name, DRILLS[name], results[name]), flush=True)
             if options.publish:  # each by itself, so that a drill that fails costs those before it nothing

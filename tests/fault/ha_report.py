@@ -16,9 +16,8 @@ COUNTS = ("records", "lost", "twice", "rewritten", "wrong", "letters_lost", "let
 
 def kept(result, seed, rate, program):
     """What docs/ha.json has of a drill of that program. The load is of all that the machine did in the last five minutes."""
-    return {"day": datetime.now(timezone.utc).strftime("%Y-%m-%d"), "program": program,
-            "seed": seed, "rate": rate,
-            "load": round(os.getloadavg()[1], 1), **{name: result.get(name, 0) for name in COUNTS},
+    return {"day": datetime.now(timezone.utc).strftime("%Y-%m-%d"), "program": program, "seed": seed,
+            "rate": rate, "load": round(os.getloadavg()[1], 1), **{name: result.get(name, 0) for name in COUNTS},
             "seconds": result["recovery_s"]["most"], "remarks": result["remarks"]}
 
 
