@@ -256,7 +256,7 @@ def schedule_of(choose):
     kinds = [name for name, (share, _) in QUEUE_FAULTS.items()
              for _ in range(KILLS if name == "kill_daemon" else max(1, round(KILLS * share / 100)))]
     choose.shuffle(kinds)
-    return kinds if FULL else ["fail_over", *[kind for kind in kinds if kind != "fail_over"][:3]]
+    return kinds if FULL or KILLS > 1 else ["fail_over", *[kind for kind in kinds if kind != "fail_over"][:3]]
 
 
 def keep(result):

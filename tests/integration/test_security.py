@@ -161,7 +161,7 @@ def test_stops_while_kafka_refuses(sink, broker, certificates, database, table):
     for turn in range(size("STOPS", 5, 30)):
         daemon = start(sink, table, broker, listener, properties, database)
         daemon.await_that(lambda: word in daemon.log(), what=f"\"{word}\" in the log")
-        time.sleep(turn * 0.02 % 0.1)
+        time.sleep((turn * 0.02 + turn // 5 * 0.01) % 0.1)
         daemon.stop()
 
 

@@ -203,8 +203,10 @@ static void maintain(struct lake_table *table, bool its_turn, const struct apply
     atomic_fetch_add(&table->store->unmaintained, failed);
     if (news)
         json_decref(lake_table_stats(table)); /* the figures as they are now */
-    if (answer == ODS_LAKE_FATAL) /* the next batch has a handle that is as the table is */
+    json_t *usable = failed ? lake_table_stats(table) : NULL;
+    if (failed && !usable) /* an error of the engine's own: the next batch opens it anew */
         lake_table_close(table);
+    json_decref(usable);
     if (its_turn || json_object_get(parts, "expire")) /* also where it failed: not at once again */
         table->maintained_us = time_monotonic_us() - (others ? sooner_us(settings) : 0);
     engine->free(report);
