@@ -25,8 +25,9 @@ def name_of(program):
     """The commit that stands here, where the program was built here; else its file."""
     if ROOT not in program.resolve().parents:
         return str(program)
-    return subprocess.run(["git", "-C", ROOT, "describe", "--always", "--abbrev=8", "--dirty", "--exclude=*"],
-                          capture_output=True, text=True, check=True).stdout.strip()
+    done = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--abbrev=8", "--dirty", "--exclude=*"],
+                          capture_output=True, text=True)
+    return done.stdout.strip() or str(program)
 
 
 def machine():
