@@ -41,12 +41,14 @@ class Bucket:
     def __init__(self, sink, storage, reader, prefix):
         self.sink, self.storage, self.reader, self.prefix = sink, storage, reader, prefix
 
-    def write(self, *tables, batch=None, endpoint=None, **target):
-        named = pipeline(rf"^{tables[0].prefix}\.shop\..*", defaults=HARD)
-        s3 = {"endpoint": endpoint or self.storage.url, "access_key_id": KEYS["AWS_ACCESS_KEY_ID"],
+    def target(self, endpoint=None, key=KEYS["AWS_ACCESS_KEY_ID"], **target):
+        s3 = {"endpoint": endpoint or self.storage.url, "access_key_id": key,
               "secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"], "retries": 0, "timeout_ms": 5000}
-        self.sink.write(named, targets=[{"name": "ods", "type": "delta", "commit_ms": 20, "s3": s3,
-                                         "location": f"s3://lake/{self.prefix}", **target}], batch=batch or {})
+        return {"name": "ods", "type": "delta", "commit_ms": 20, "s3": s3, "location": f"s3://lake/{self.prefix}", **target}
+
+    def write(self, *tables, batch=None, **target):
+        named = pipeline(rf"^{tables[0].prefix}\.shop\..*", defaults=HARD)
+        self.sink.write(named, targets=[self.target(**target)], batch=batch or {})
 
     def replay(self, records, env=None, expect=Exit.OK):
         return self.sink.run("replay", "-c", self.sink.conf, "--wait", 20, self.sink.file_of(records),
@@ -121,9 +123,8 @@ def test_keys_are_replaced(bucket, tmp_path):
     secret, recorded = tmp_path / "key", Recorded(bucket.sink, tmp_path)
     proxy = Proxy(bucket.storage.port)
     replace(secret, "first-key")
-    s3 = {"endpoint": proxy.url, "access_key_id": f"${{file:{secret}}}", "secret_access_key": "hocuspocus"}
-    bucket.sink.write({**recorded.pipeline, "defaults": HARD}, targets=[{
-        "name": "ods", "type": "delta", "commit_ms": 20, "s3": s3, "location": f"s3://lake/{bucket.prefix}"}])
+    bucket.sink.write({**recorded.pipeline, "defaults": HARD},
+                      targets=[bucket.target(endpoint=proxy.url, key=f"${{file:{secret}}}")])
     daemon = bucket.sink.daemon()
 
     def commits(word):

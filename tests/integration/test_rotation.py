@@ -13,7 +13,7 @@ from lib.otlp import spans_of
 from lib.postgres import administer
 from lib.records import Table, pipeline, row
 from lib.registry import Registry, basic
-from lib.rotation import ANEW, Recorded, anew, replace
+from lib.rotation import ANEW, Recorded, anew, replace, replace_pair
 from lib.secure import PASSWORD, USER, Certificates, SecureKafka
 from lib.sink import free_port
 from lib.waiting import wait_for
@@ -44,8 +44,7 @@ def test_postgresql_and_the_page(sink, stack, database, certificates, tmp_path):
     def put(word, name):
         replace(password, f"{word}\n")
         replace(token, f"token of {word}\n")
-        replace(key, certificates.path(f"{name}.key").read_text())
-        replace(certificate, certificates.path(f"{name}.crt").read_text())
+        replace_pair(certificate, key, certificates, name)
 
     put("the-first-one", "server")
     port, recorded = free_port(), Recorded(sink, tmp_path)
@@ -88,8 +87,7 @@ def test_a_certificate_without_its_key_is_waited_for(sink, database, certificate
     """Nothing can go on with such a pair: the daemon says so and looks again until the key is there."""
     certificate, key, port = tmp_path / "page.crt", tmp_path / "page.key", free_port()
     certificates.certificate("later", "ca", "IP:127.0.0.1,DNS:localhost")
-    for path, name in ((certificate, "server.crt"), (key, "server.key")):
-        replace(path, certificates.path(name).read_text())
+    replace_pair(certificate, key, certificates, "server")
     recorded = Recorded(sink, tmp_path)
     sink.write(recorded.pipeline, database=database,
                http={"listen": f"127.0.0.1:{port}", "certificate": str(certificate), "key": str(key)})
@@ -121,8 +119,7 @@ def test_http_target(sink, certificates, tmp_path):
 
     def put(word, name):
         replace(token, f"{word}\n")
-        replace(certificate, certificates.path(f"{name}.crt").read_text())
-        replace(key, certificates.path(f"{name}.key").read_text())
+        replace_pair(certificate, key, certificates, name)
 
     wanted = ["Bearer one", "client"]
     endpoint.answer = lambda request: 200 if [request.headers.get("Authorization"), request.peer] == wanted else 401
@@ -183,8 +180,7 @@ def test_kafka(sink, stack, kafka, database, prefix, certificates, tmp_path):
 
         def put(name, word, vouching="ca"):
             replace(authority, certificates.path(f"{vouching}.crt").read_text())
-            replace(certificate, certificates.path(f"{name}.crt").read_text())
-            replace(key, certificates.path(f"{name}.key").read_text())
+            replace_pair(certificate, key, certificates, name)
             replace(password, f"{word}\n")
 
         def configure(listener, properties):
@@ -239,8 +235,7 @@ def test_connect_and_the_collector_of_traces(sink, kafka, database, table, certi
 
     def put(word, name):
         replace(secret, f"{word}\n")
-        replace(certificate, certificates.path(f"{name}.crt").read_text())
-        replace(key, certificates.path(f"{name}.key").read_text())
+        replace_pair(certificate, key, certificates, name)
 
     def want(word, name):
         wanted.update({connect: (basic("u", word), name), collector: (f"Bearer {word}", name)})

@@ -16,6 +16,12 @@ def replace(path, text):
     os.replace(new, path)
 
 
+def replace_pair(certificate, key, certificates, name):
+    """By the certificate of that name, and its key."""
+    replace(key, certificates.path(f"{name}.key").read_text())
+    replace(certificate, certificates.path(f"{name}.crt").read_text())
+
+
 def anew(daemon, times):
     daemon.await_that(lambda: daemon.log().count(ANEW) == times, 60, "the pipelines start anew")
 

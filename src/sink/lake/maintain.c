@@ -189,9 +189,8 @@ static void maintain(struct lake_table *table, bool its_turn, const struct apply
     char *request = json_object_size(parts) ? json_dumps(parts, JSON_COMPACT) : NULL;
     char *report = NULL, *text = NULL;
     int64_t begun_us = time_monotonic_us();
-    enum ods_lake_answer answer =
-        request ? engine->maintain(table->handle, request, &report, &text) : ODS_LAKE_OK;
-    bool failed = answer != ODS_LAKE_OK;
+    bool failed = request &&
+                  engine->maintain(table->handle, request, &report, &text) != ODS_LAKE_OK;
     bool more = false, news = !failed && report && is_news(report, &more);
     if (json_object_get(parts, "compact"))
         rest(table, begun_us, !more ? WAITS_NOT : of_all ? WAITS_ALL : WAITS);
@@ -201,12 +200,10 @@ static void maintain(struct lake_table *table, bool its_turn, const struct apply
         lake_table_tell(table, hooks, "maintenance: %s", report);
     atomic_fetch_add(&table->store->maintained, news);
     atomic_fetch_add(&table->store->unmaintained, failed);
-    if (news)
-        json_decref(lake_table_stats(table)); /* the figures as they are now */
-    json_t *usable = failed ? lake_table_stats(table) : NULL;
-    if (failed && !usable) /* an error of the engine's own: the next batch opens it anew */
+    json_t *now = news || failed ? lake_table_stats(table) : NULL; /* also for the figures */
+    if (failed && !now) /* an error of the engine's own: the next batch opens it anew */
         lake_table_close(table);
-    json_decref(usable);
+    json_decref(now);
     if (its_turn || json_object_get(parts, "expire")) /* also where it failed: not at once again */
         table->maintained_us = time_monotonic_us() - (others ? sooner_us(settings) : 0);
     engine->free(report);
