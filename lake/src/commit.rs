@@ -8,8 +8,10 @@
 //! Whatever stops between the steps leaves a table that is as it was, and files that a vacuum removes. A commit whose
 //! answer is lost is found again by its batch id.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, btree_map};
+use std::sync::mpsc::{self, SyncSender};
+use std::sync::{Arc, Mutex};
+use std::thread;
 
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow_row::{RowConverter, SortField};
@@ -41,12 +43,17 @@ pub struct Row {
     new: bool,
 }
 
-/// Rows that go: file → (row, whether another row of the key comes).
-pub type Going = BTreeMap<u32, Vec<(u32, bool)>>;
+/// Rows of a file that go: which, and whether another row of the key comes.
+type Gone = Vec<(u32, bool)>;
+pub type Going = BTreeMap<u32, Gone>;
 /// Rows that were written: key, file's name, place in it.
 pub type Places = Vec<(Key, String, u32)>;
 /// The values of the partition's columns, in their order.
 type Values = Vec<Option<String>>;
+
+/// Rows as they were, with the partition's values and what became of each.
+type OldRows = (Map<String, Value>, RecordBatch, Vec<&'static str>);
+type Give = SyncSender<Result<OldRows>>;
 
 /// What a commit writes, and what the state in memory becomes after it.
 struct Plan {
@@ -163,13 +170,20 @@ impl Table {
             actions.extend(self.state.live().map(|(_, f)| json!({"remove": f.add.remove(now, true)})));
         }
         fault::step("data")?;
-        let written = self.write_rows(&rows, now, &mut actions)?;
+        let feed = !going.is_empty() && self.state.flag("delta.enableChangeDataFeed");
+        if feed {
+            fault::step("changes")?;
+        }
+        // Other rows are read and written for the feed than for the table: both at once.
+        let (written, changes) = thread::scope(|scope| {
+            let feed = feed.then(|| begin(scope, || self.write_changes(&rows, &going))).transpose()?;
+            let written = self.write_rows(&rows, now, &mut actions);
+            let changes = feed.map(joined).transpose()?;
+            Ok::<_, Fail>((written?, changes))
+        })?;
         fault::step("deletes")?;
         let gone = self.write_vectors(&going, now, &mut actions)?;
-        if !going.is_empty() && self.state.flag("delta.enableChangeDataFeed") {
-            fault::step("changes")?;
-            self.write_changes(&rows, &going, &mut actions)?;
-        }
+        actions.extend(changes.into_iter().flatten());
         Ok(Plan { actions, gone, deleted, written })
     }
 
@@ -358,21 +372,19 @@ impl Table {
         Ok((stats.to_string(), rows))
     }
 
-    /// The change data: rows as they were, rows as they are.
-    pub fn write_changes(&self, rows: &[Row], going: &Going, actions: &mut Vec<Value>) -> Result<()> {
+    /// The change data: rows as they were, rows as they are. Answers the actions of its files.
+    pub fn write_changes(&self, rows: &[Row], going: &Going) -> Result<Vec<Value>> {
         let parts = self.state.partition();
         let columns = self.columns()?;
         let schema = data::file_schema(&columns, &parts);
         let mut fields: Vec<Arc<Field>> = schema.fields().iter().cloned().collect();
         fields.push(Arc::new(Field::new(CHANGE, DataType::Utf8, true)));
         let changes = Arc::new(Schema::new(fields));
-        let with = |batch: &RecordBatch, kinds: Vec<&str>| -> Result<RecordBatch> {
+        let mut writers: BTreeMap<String, (Map<String, Value>, Writer)> = BTreeMap::new();
+        let mut push = |values: Map<String, Value>, batch: RecordBatch, kinds: Vec<&str>| -> Result<()> {
             let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
             columns.push(Arc::new(StringArray::from(kinds)));
-            Ok(RecordBatch::try_new(changes.clone(), columns)?)
-        };
-        let mut writers: BTreeMap<String, (Map<String, Value>, Writer)> = BTreeMap::new();
-        let mut push = |values: Map<String, Value>, batch: RecordBatch| -> Result<()> {
+            let batch = RecordBatch::try_new(changes.clone(), columns)?;
             let id = Value::Object(values.clone()).to_string();
             let (_, w) = writers.entry(id).or_insert_with(|| {
                 let w = Writer::new(
@@ -387,25 +399,25 @@ impl Table {
             w.push(&batch).map(|_| ())
         };
         let wanted = self.wanted(schema.clone());
-        for (n, gone) in going {
-            let add = &self.state.file(*n)?.add;
-            let places: Vec<u32> = gone.iter().map(|(r, _)| *r).collect();
-            let mut at = gone.iter();
-            for batch in Rows::open(&*self.store, &add.file()?, &add.values, &wanted, Some(data::selection(&places)))? {
-                let batch = batch?;
-                let kinds = at
-                    .by_ref()
-                    .take(batch.num_rows())
-                    .map(|(_, comes)| if *comes { "update_preimage" } else { "delete" });
-                push(add.values.clone(), with(&batch, kinds.collect())?)?;
+        // Rows as they were are decoded while others are encoded: they stand all over the table, so that this is what
+        // takes long.
+        let files = &Mutex::new(going.iter());
+        thread::scope(|scope| {
+            let (give, old) = mpsc::sync_channel(1);
+            for _ in 0..self.store.at_once().min(going.len()) {
+                let (give, wanted) = (give.clone(), &wanted);
+                begin(scope, move || self.read_going(files, wanted, &give))?;
             }
-        }
+            drop(give);
+            old.into_iter().try_for_each(|read| read.and_then(|(values, batch, kinds)| push(values, batch, kinds)))
+        })?;
         for (values, group) in self.groups(rows)? {
             for chunk in group.chunks(data::CHUNK) {
                 let kinds = chunk.iter().map(|r| if r.new { "insert" } else { "update_postimage" }).collect();
-                push(self.values(&values), with(&self.take_rows(chunk, &schema)?, kinds)?)?;
+                push(self.values(&values), self.take_rows(chunk, &schema)?, kinds)?;
             }
         }
+        let mut actions = vec![];
         for (values, w) in writers.into_values() {
             for f in w.finish()? {
                 actions.push(
@@ -413,7 +425,33 @@ impl Table {
                 );
             }
         }
-        Ok(())
+        Ok(actions)
+    }
+
+    /// Rows that go, file by file, to whoever takes them: until no file is left, one cannot be read, or nobody takes
+    /// more.
+    fn read_going(&self, files: &Mutex<btree_map::Iter<u32, Gone>>, wanted: &data::Wanted, give: &Give) {
+        let next = || files.lock().unwrap_or_else(|e| e.into_inner()).next();
+        let read = || -> Result<()> {
+            while let Some((n, gone)) = next() {
+                let add = &self.state.file(*n)?.add;
+                let places: Vec<u32> = gone.iter().map(|(r, _)| *r).collect();
+                let mut at = gone.iter();
+                let rows = Rows::open(&*self.store, &add.file()?, &add.values, wanted, Some(data::selection(&places)))?;
+                for batch in rows {
+                    let batch = batch?;
+                    let kinds = at.by_ref().take(batch.num_rows());
+                    let kinds = kinds.map(|(_, comes)| if *comes { "update_preimage" } else { "delete" }).collect();
+                    if give.send(Ok((add.values.clone(), batch, kinds))).is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
+        };
+        if let Err(e) = read() {
+            let _ = give.send(Err(e));
+        }
     }
 
     /// The state after the commit that was made.
@@ -441,6 +479,20 @@ impl Table {
         }
         Ok(())
     }
+}
+
+/// A thread of the feed. Where the system has none left, that is an outage.
+fn begin<'s, T: Send + 's>(
+    scope: &'s thread::Scope<'s, '_>,
+    work: impl FnOnce() -> T + Send + 's,
+) -> Result<thread::ScopedJoinHandle<'s, T>> {
+    let thread = thread::Builder::new().name("lake feed".into()).spawn_scoped(scope, work);
+    thread.map_err(|e| Fail::Retry(format!("no thread can be begun: {e}")))
+}
+
+/// What a thread has answered; its panic goes on in the one that waits.
+fn joined<T>(thread: thread::ScopedJoinHandle<T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// How many rows a commit inserts, updates and deletes.

@@ -104,7 +104,7 @@ impl Table {
             going.iter().filter(|(_, rows)| !rows.is_empty()).map(|(n, rows)| (*n, rows.clone())).collect();
         let feed = self.state.flag("delta.enableChangeDataFeed");
         if feed && !told.is_empty() {
-            self.write_changes(&[], &told, &mut actions)?;
+            actions.extend(self.write_changes(&[], &told)?);
         }
         // Without a feed they take whole files: by a key equal rows cancel out, without one they would come twice.
         let changes = !told.is_empty() && (feed || self.state.property(KEY).is_some());

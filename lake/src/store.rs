@@ -7,6 +7,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
+use std::thread;
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
@@ -14,6 +16,9 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
 use crate::answer::{Fail, Result, fatal};
+
+/// Files that are read at once, at most: of each CHUNK_BYTES are in memory (`data`), which `check` counts.
+const READERS: usize = 4;
 
 pub struct Entry {
     pub name: String,
@@ -33,6 +38,10 @@ pub trait Store: Send + Sync {
     fn get(&self, name: &str) -> Result<Option<Bytes>>;
     /// A file to be read in pieces.
     fn open(&self, name: &str) -> Result<Input>;
+    /// How many files may be read at once: no more than one where it is whole in memory as long.
+    fn at_once(&self) -> usize {
+        1
+    }
     /// Writes a file whose name nobody else uses; it is durable when `settle` has returned.
     fn put(&self, name: &str, bytes: Bytes) -> Result<()>;
     /// A file that is put piece by piece, and ended by `end`. None: files are put as a whole here.
@@ -289,6 +298,11 @@ impl Store for Local {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(outage("cannot read", &path, e)),
         }
+    }
+
+    fn at_once(&self) -> usize {
+        static FOUND: OnceLock<usize> = OnceLock::new();
+        *FOUND.get_or_init(|| thread::available_parallelism().map_or(1, |n| n.get()).min(READERS))
     }
 
     fn open(&self, name: &str) -> Result<Input> {

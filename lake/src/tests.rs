@@ -275,6 +275,36 @@ fn changes_pair_what_was_with_what_is() {
     }
 }
 
+/// Several files are read at once; nothing of the others' is committed, and nobody waits for the one that is gone.
+#[test]
+fn a_row_as_it_was_that_cannot_be_read_is_told() {
+    let folder = Folder::new();
+    let mut t = folder.table(json!({"change_data": true}));
+    for n in 0..8 {
+        t.upsert(&batch(&[(0, Some(n), None, Some(n as i32))])).unwrap();
+        t.commit(&offsets((n > 0).then_some(n)), &offsets(Some(n + 1)), &n.to_string()).unwrap();
+    }
+    let all: Vec<Op> = (0..8).map(|n| (0, Some(n), None, Some(100))).collect();
+    let (name, version) = (t.state.live().next().unwrap().1.add.file().unwrap(), t.state.version);
+    let (here, away) = (folder.0.join("n/t").join(&name), folder.0.join("away"));
+    std::fs::rename(&here, &away).unwrap();
+    t.upsert(&batch(&all)).unwrap();
+    let said = t.commit(&offsets(Some(8)), &offsets(Some(9)), "x").unwrap_err();
+    assert!(said.text().contains(&name), "{said}");
+    assert_eq!(t.state.version, version);
+    std::fs::rename(&away, &here).unwrap();
+    let version = t.commit(&offsets(Some(8)), &offsets(Some(9)), "x").unwrap();
+    let changes = t.scan(&json!({"changes": {"from": version}}).to_string()).unwrap();
+    let kinds: Vec<String> = changes
+        .flat_map(|b| {
+            let b = b.unwrap();
+            let kinds = b.column_by_name("_change_type").unwrap().as_string::<i32>().clone();
+            kinds.iter().map(|k| k.unwrap().to_string()).collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(kinds, [vec!["update_preimage"; 8], vec!["update_postimage"; 8]].concat());
+}
+
 #[test]
 fn a_checkpoint_is_the_whole_state() {
     let folder = Folder::new();

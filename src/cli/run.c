@@ -32,6 +32,7 @@
 #define FILES_LOOK_US  5000000
 #define LAST_MOMENT_US INT64_C(1000000)
 #define TRIM_US        INT64_C(10000000)
+#define TRIM_CALM_US   INT64_C(2000000)
 #define TRIM_BYTES     ((size_t) 4 << 20)
 #define TRIM_REST      1000 /* times as long as it took */
 
@@ -55,6 +56,7 @@ struct daemon {
      * looked at in vain; and at the last look. */
     uint64_t files, files_seen;
     int64_t next_look_us, next_trim_us;
+    int64_t trimmed_us, trimmed_cpu_us; /* when memory was last given back, and what was used then */
     bool abandoned;
     unsigned signals;                 /* SIGTERM and SIGINT so far */
     size_t shown_joined, shown_ready; /* last told to systemd */
@@ -180,16 +182,33 @@ static void look_at_files(struct daemon *daemon, int64_t now_us)
     config_free(new);
 }
 
+static int64_t cpu_us(void)
+{
+    struct timespec used = {0};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (int64_t) used.tv_sec * 1000000 + used.tv_nsec / 1000;
+}
+
 /* What a backlog took is free when it is worked off, but in pages between others. Whoever allocates
- * meanwhile waits, so a heap in which it takes long is looked through the less often. */
+ * meanwhile waits, so a heap in which it takes long is looked through the less often. What it
+ * allocates next may stand anywhere between them: while little is done, pages are given back before
+ * many are in use again; while much is, at half a processor or more, they are wanted again at
+ * once. */
 static void give_memory_back(struct daemon *daemon, int64_t now_us)
 {
     if (now_us < daemon->next_trim_us)
         return;
+    daemon->next_trim_us = now_us + TRIM_CALM_US;
+    int64_t used_us = cpu_us(), passed_us = now_us - daemon->trimmed_us;
+    bool calm = 2 * (used_us - daemon->trimmed_cpu_us) < passed_us;
+    if (!calm && passed_us < TRIM_US)
+        return;
     int64_t began_us = time_monotonic_us();
     if (mallinfo2().fordblks > TRIM_BYTES)
         malloc_trim(0);
-    daemon->next_trim_us = now_us + TRIM_US + TRIM_REST * (time_monotonic_us() - began_us);
+    daemon->trimmed_us = now_us;
+    daemon->trimmed_cpu_us = used_us;
+    daemon->next_trim_us += TRIM_REST * (time_monotonic_us() - began_us);
 }
 
 static void begin_stop(struct daemon *daemon, const char *why)

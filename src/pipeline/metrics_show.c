@@ -2,6 +2,7 @@
 #include "pipeline/metrics_room.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -407,6 +408,13 @@ static void write_process(struct buffer *out)
                             (double) pages * (double) sysconf(_SC_PAGESIZE));
     if (file)
         fclose(file);
+    struct mallinfo2 heap = mallinfo2();
+    write_process_value(out, "heap_allocated_bytes", "gauge",
+                        "Memory that the program holds: what of it rises for days is a leak",
+                        (double) heap.uordblks + (double) heap.hblkhd);
+    write_process_value(out, "heap_free_bytes", "gauge",
+                        "Memory that malloc keeps between what is held",
+                        (double) heap.fordblks);
     if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0)
         write_process_value(out, "cpu_seconds_total", "counter",
                             "Time of processors, of all threads",

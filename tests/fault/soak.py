@@ -65,6 +65,8 @@ def sample(world, began, scrapes):
     found = {
         "second": round(time.monotonic() - began),
         "rss_mb": round(status["VmRSS"] / 1024, 2), "mapped_mb": round(status["RssFile"] / 1024, 2),
+        "heap_mb": round(scraped["process_heap_allocated_bytes"] / 2**20, 3),
+        "free_mb": round(scraped["process_heap_free_bytes"] / 2**20, 2),
         "descriptors": len(os.listdir(f"/proc/{daemon.pid}/fd")), "threads": status["Threads"],
         "plans": plans, "backend_mb": round(private / 1024, 1), "applied": applied,
         "lag_records": max(world.load.acknowledged - applied, 0), "records": world.load.acknowledged,
