@@ -141,14 +141,18 @@ impl S3 {
     }
 }
 
+/// What is not there is the file, or the upload, and not the bucket.
+fn is_file(e: &Error) -> bool {
+    matches!(e, Error::NotFound { source, .. } if !source.to_string().contains("NoSuchBucket"))
+}
+
 impl Store for S3 {
     fn get(&self, name: &str) -> Result<Option<Bytes>> {
         let path = self.path(name)?;
         let got = wait(async { self.many.get(&path).await?.bytes().await })?;
         match got {
             Ok(b) => Ok(Some(b)),
-            // A bucket that is absent is told apart from a file that is.
-            Err(Error::NotFound { source, .. }) if !source.to_string().contains("NoSuchBucket") => Ok(None),
+            Err(e) if is_file(&e) => Ok(None),
             Err(e) => Err(self.fail("read", name, &e)),
         }
     }
@@ -162,8 +166,9 @@ impl Store for S3 {
 
     fn put(&self, name: &str, bytes: Bytes) -> Result<()> {
         let path = self.path(name)?;
+        let parts = bytes.len() > PART;
         let done = wait(async {
-            if bytes.len() <= PART {
+            if !parts {
                 return self.many.put(&path, bytes.into()).await.map(|_| ());
             }
             let mut upload = self.many.put_multipart(&path).await?;
@@ -182,7 +187,11 @@ impl Store for S3 {
             }
             done.map(|_| ())
         })?;
-        done.map_err(|e| self.fail("write", name, &e))
+        done.map_err(|e| match self.fail("write", name, &e) {
+            // An upload that is not there was ended, or made by a call whose answer was lost: it is sent anew.
+            Fail::Fatal(text) if parts && is_file(&e) => Fail::Retry(text),
+            e => e,
+        })
     }
 
     fn replace(&self, name: &str, bytes: Bytes) -> Result<()> {

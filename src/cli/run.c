@@ -56,7 +56,7 @@ struct daemon {
      * looked at in vain; and at the last look. */
     uint64_t files, files_seen;
     int64_t next_look_us, next_trim_us;
-    int64_t trimmed_us, trimmed_cpu_us; /* when memory was last given back, and what was used then */
+    int64_t trimmed_us, trimmed_cpu_us; /* when memory was given back, and what was used then */
     bool abandoned;
     unsigned signals;                 /* SIGTERM and SIGINT so far */
     size_t shown_joined, shown_ready; /* last told to systemd */

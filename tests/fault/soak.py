@@ -164,7 +164,8 @@ def show(samples, growth):
         verdict = "GREW" if found["last"] > found["allowed"] else "ok"
         print(f"{name:>12}: {found['first']} at first, {found['last']} at last, "
               f"up to {found['allowed']} allowed: {verdict}")
-    print(f"{'':>12}  resident memory by {growth['rss_mb']['percent']:+.3f} % (Theil-Sen)")
+    print(f"{'':>12}  resident memory by {growth['rss_mb']['percent']:+.3f} %, of which what is held by "
+          f"{growth['heap_mb']['percent']:+.3f} % (Theil-Sen)")
 
 
 def strike(world, choose):

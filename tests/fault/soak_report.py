@@ -12,10 +12,10 @@ DATA, PLOT, PAGE = (ROOT / "docs" / name for name in ("soak.json", "soak.svg", "
 BEGIN, END = "<!-- soak: written by tests/fault/soak_report.py -->", "<!-- soak: end -->"
 
 # What may come on top of the first third's median: a share of it, and so many.
-MEASURES = {"rss_mb": (0.15, 4), "descriptors": (0, 8), "threads": (0, 3), "plans": (0.1, 6),
+MEASURES = {"rss_mb": (0.15, 4), "heap_mb": (0.15, 4), "descriptors": (0, 8), "threads": (0, 3), "plans": (0.1, 6),
             "backend_mb": (0.15, 4), "lag_records": (1.0, 1000)}
 WARM_S, LONG_S = 600, 1500  # what is not judged of a long run; how long one is
-RSS_SHARE = 0.01            # of the memory, in a long run
+RSS_SHARE = 0.01            # of the resident memory, in a long run: what that and what is held may rise by
 # Which fifth of the samples tells where it stands, in place of the median: descriptors and threads come and go
 # with each comparison of the daemon's own, and a session's memory begins anew with each fault that ends it.
 FIFTHS = {"descriptors": 0, "threads": 0, "backend_mb": 3}
@@ -56,15 +56,17 @@ def grown(samples):
         first, last = level(samples[:third], name), level(samples[-third:], name)
         found[name] = {"first": first, "last": last, "allowed": round(first * (1 + share) + room, 1)}
     span = samples[-1].get("second", 0) - samples[0].get("second", 0)
+    resident = level(samples, "rss_mb")
     # What is in memory of the program's and the libraries' files the kernel takes and gives back as it likes.
-    rise = span * slope([(one.get("second", number), one["rss_mb"] - one.get("mapped_mb", 0))
-                         for number, one in enumerate(thin(samples, 800))])
-    rss = found["rss_mb"]
-    middle = level(samples, "rss_mb")
-    rss["percent"] = round(100 * rise / middle, 3)
-    if span >= LONG_S:
-        rss.update(first=round(middle - rise / 2, 2), last=round(middle + rise / 2, 2))
-        rss["allowed"] = round(rss["first"] * (1 + RSS_SHARE), 2)
+    for name, but in (("rss_mb", "mapped_mb"), ("heap_mb", "")):
+        rise = span * slope([(one.get("second", number), one[name] - one.get(but, 0))
+                             for number, one in enumerate(thin(samples, 800))])
+        middle = level(samples, name)
+        found[name]["percent"] = round(100 * rise / resident, 3)
+        if span >= LONG_S:
+            first, last = middle - rise / 2, middle + rise / 2
+            allowed = first + RSS_SHARE * resident
+            found[name].update(first=round(first, 2), last=round(last, 2), allowed=round(allowed, 2))
     return found
 
 
@@ -75,8 +77,8 @@ def grew(growth):
 # ---- the plot --------------------------------------------------------------------------------------
 
 WIDE, HIGH, LEFT, TOP = 860, 120, 70, 34
-PANELS = (("rss_mb", "resident memory, MB"), ("rate", "records applied, a second"),
-          ("lag_records", "records that wait"), ("descriptors", "file descriptors"),
+PANELS = (("rss_mb", "resident memory, MB"), ("heap_mb", "memory that the program holds, MB"),
+          ("rate", "records applied, a second"), ("lag_records", "records that wait"), ("descriptors", "file descriptors"),
           ("threads", "threads"), ("plans", "plans in the server"), ("backend_mb", "the sessions' memory in the server, MB"))
 
 
@@ -112,9 +114,10 @@ def plot(data):
     samples = with_rate(data["samples"])
     end = max(samples[-1]["second"], 1)
     faults = [fault["second"] for fault in data["faults"]]
-    high = len(PANELS) * (HIGH + TOP) + TOP + 10
+    panels = [(name, title) for name, title in PANELS if name in samples[0]]
+    high = len(panels) * (HIGH + TOP) + TOP + 10
     body = "".join(panel(number, name, title, samples, faults, end)
-                   for number, (name, title) in enumerate(PANELS))
+                   for number, (name, title) in enumerate(panels))
     minutes = "".join(
         f'<text x="{LEFT + share * (WIDE - LEFT - 20):.1f}" y="{high - 16}" text-anchor="end">'
         f'{end * share / 60:.3g} min</text>' for share in (0.25, 0.5, 0.75, 1))
@@ -127,8 +130,9 @@ def plot(data):
 
 # ---- the page --------------------------------------------------------------------------------------
 
-NAMES = {"rss_mb": "resident memory, MB", "descriptors": "file descriptors", "threads": "threads",
-         "plans": "plans in the server", "backend_mb": "the sessions' memory there, MB", "lag_records": "records that wait"}
+NAMES = {"rss_mb": "resident memory, MB", "heap_mb": "of it held by the program, MB",
+         "descriptors": "file descriptors", "threads": "threads", "plans": "plans in the server",
+         "backend_mb": "the sessions' memory there, MB", "lag_records": "records that wait"}
 
 
 def section(data):

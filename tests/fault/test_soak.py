@@ -45,6 +45,11 @@ def test_a_slow_leak_is_seen_and_bursts_are_not(percent, grew):
     assert growth["rss_mb"]["percent"] == pytest.approx(percent, abs=0.4, rel=0.2)
 
 
+def test_a_leak_is_seen_below_what_malloc_keeps_free():
+    samples = [{**one, "heap_mb": 7 + one["second"] / 3600} for one in an_hour(0.0)]
+    assert soak_report.grew(soak.grown(samples)) == ["heap_mb"]
+
+
 def test_what_the_kernel_maps_of_files_is_no_growth():
     samples = [{**one, "rss_mb": one["rss_mb"] + number / 100, "mapped_mb": 20 + number / 100}
                for number, one in enumerate(an_hour(0.0))]

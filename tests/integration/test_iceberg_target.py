@@ -2,7 +2,9 @@
 compaction, changes of columns and rows of others."""
 
 import json
+import os
 import random
+import signal
 import sqlite3
 import threading
 import time
@@ -11,7 +13,8 @@ from contextlib import closing
 import pytest
 from lib.lake import WHY_NOT, Missing, engine, keep
 from lib.records import BIGINT, INT, TEXT, Table, pipeline
-from lib.sink import Exit, Setup, read_lines
+from lib.rotation import Recorded
+from lib.sink import Exit, Setup, free_port, read_lines
 from lib.waiting import wait_for
 
 from test_delta_target import (HARD, KILLS, KILLS_S, PARTED, TYPES, decimal, names_by_template, number_of_kills,
@@ -384,6 +387,43 @@ def test_a_catalog_in_postgres_that_breaks_off(lake, database, stack):
             said = lake.replay(records).stderr
     assert not [line for line in said.splitlines() if line.startswith("FATAL")], "libpq prints nothing by itself"
     assert lake.seen(", ".join(PARTED)) == sorted(state.values(), key=str)
+    lake.commits()
+
+
+@pytest.mark.parametrize("fault", ["locked", "frozen"])
+def test_a_catalog_in_postgres_that_does_not_answer(lake, database, stack, tmp_path, fault):
+    """Its table is locked by somebody, or the session's process stands still: the lane is told, and goes on by itself."""
+    recorded, settings = Recorded(lake.sink, tmp_path), catalog_in_postgres(lake, database, stack)
+    settings["catalog"]["timeout_ms"] = 300
+    lake.sink.http_port = free_port()
+    lake.sink.write({**recorded.pipeline, "defaults": HARD}, targets=[lake.target(**settings)],
+                    http={"listen": f"127.0.0.1:{lake.sink.http_port}"})
+    daemon = lake.sink.daemon()
+
+    def has_committed(rows):
+        return daemon.metric("ods_sink_lake_commits_total") == rows
+
+    daemon.await_ready()
+    daemon.await_that(lambda: has_committed(1), what="the first row")
+    sessions = [pid for pid, in database.execute(
+        "select pid from pg_stat_activity where datname = %s and application_name = 'ods-sink'", database.name)]
+    if fault == "locked":
+        with closing(database.connect()) as holder, holder.cursor() as cursor:
+            cursor.execute("begin; lock table iceberg_tables in access exclusive mode")
+            recorded.send()
+            daemon.await_that(lambda: "statement timeout" in daemon.log(), what="a statement that waited for the lock")
+    else:
+        for session in sessions:
+            os.kill(session, signal.SIGSTOP)
+        try:
+            recorded.send()
+            daemon.await_that(lambda: has_committed(2), what="the second row, by another session")
+        finally:
+            for session in sessions:
+                os.kill(session, signal.SIGCONT)
+    daemon.await_that(lambda: has_committed(2), what="the second row")
+    daemon.stop()
+    assert sorted(lake.rows("id")) == [1, 2]
     lake.commits()
 
 

@@ -41,9 +41,9 @@ class Bucket:
     def __init__(self, sink, storage, reader, prefix):
         self.sink, self.storage, self.reader, self.prefix = sink, storage, reader, prefix
 
-    def target(self, endpoint=None, key=KEYS["AWS_ACCESS_KEY_ID"], **target):
+    def target(self, endpoint=None, key=KEYS["AWS_ACCESS_KEY_ID"], retries=0, **target):
         s3 = {"endpoint": endpoint or self.storage.url, "access_key_id": key,
-              "secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"], "retries": 0, "timeout_ms": 5000}
+              "secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"], "retries": retries, "timeout_ms": 5000}
         return {"name": "ods", "type": "delta", "commit_ms": 20, "s3": s3, "location": f"s3://lake/{self.prefix}", **target}
 
     def write(self, *tables, batch=None, **target):
@@ -148,7 +148,7 @@ def is_of_parts(method, path):
     return method == "POST" and "uploadId" in path
 
 
-@pytest.mark.parametrize("fault", ["part", "refused", "done, and refused"])
+@pytest.mark.parametrize("fault", ["part", "refused", "done, and refused", "done, refused, and asked again"])
 def test_a_file_of_more_than_one_part(bucket, fault):
     """Above 16 MiB it is sent in parts. What is refused is an outage, and is sent again; no part is left over."""
     table = Table()
@@ -158,9 +158,11 @@ def test_a_file_of_more_than_one_part(bucket, fault):
             "part": lambda: proxy.fault(lambda method, path: method == "PUT" and "partNumber=2" in path, 503, every=1),
             "refused": lambda: proxy.fault(is_of_parts, 503, every=1),
             "done, and refused": lambda: proxy.fault(is_of_parts, ("done", 503), every=1),
+            # The storage answers the second call that there is no such upload.
+            "done, refused, and asked again": lambda: proxy.fault(is_of_parts, ("done", 503), every=1),
         }[fault]()
-        bucket.write(table, endpoint=proxy.url, batch={"max_bytes": 256 << 20}, commit_bytes=256 << 20,
-                     maintenance={"enabled": False})
+        bucket.write(table, endpoint=proxy.url, retries=2 if "again" in fault else 0, batch={"max_bytes": 256 << 20},
+                     commit_bytes=256 << 20, maintenance={"enabled": False})
         random = Random(7)
         rows = [{**row(number), "name": random.randbytes(600_000).hex()} for number in range(36)]
         bucket.replay([table.create(one) for one in rows])

@@ -6,6 +6,7 @@ import os
 from lib.records import Table, pipeline, row
 
 ANEW = "starting all pipelines anew"
+STARTED = "info  pipeline "
 
 
 def replace(path, text):
@@ -23,7 +24,12 @@ def replace_pair(certificate, key, certificates, name):
 
 
 def anew(daemon, times):
-    daemon.await_that(lambda: daemon.log().count(ANEW) == times, 60, "the pipelines start anew")
+    """Not before they have: until then a lane takes records by what the files had."""
+    def started():
+        log = daemon.log().split(ANEW)
+        return len(log) == times + 1 and STARTED in log[-1]
+
+    daemon.await_that(started, 60, "the pipelines start anew")
 
 
 class Recorded:

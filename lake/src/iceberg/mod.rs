@@ -32,6 +32,7 @@ pub mod tests;
 mod vectors;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -46,6 +47,11 @@ pub const KEY: &str = "ods.key";
 pub const ROWS: &str = "ods.rows";
 /// At which version the table was last maintained.
 pub const MAINTAINED: &str = "ods.maintained";
+
+/// How long a request to a catalog may take.
+fn timeout(o: &Object) -> Result<Duration> {
+    Ok(Duration::from_millis(o.number("timeout_ms")?.unwrap_or(30_000)))
+}
 
 /// The catalog that the settings name; `folder` is where tables are, when that is a folder of this machine.
 pub fn catalog(v: Option<&Value>, folder: Option<&std::path::Path>) -> Result<Arc<dyn Catalog>> {
@@ -68,7 +74,8 @@ pub fn catalog(v: Option<&Value>, folder: Option<&std::path::Path>) -> Result<Ar
         return Ok(Arc::new(sql::Sql::new(&name, Some(file), Box::new(move || sqlite::Sqlite::open(&path)))));
     }
     if uri.starts_with("postgresql://") || uri.starts_with("postgres://") {
-        return Ok(Arc::new(sql::Sql::new(&name, None, Box::new(move || pq::Pq::open(&uri)))));
+        let timeout = timeout(&o)?;
+        return Ok(Arc::new(sql::Sql::new(&name, None, Box::new(move || pq::Pq::open(&uri, timeout)))));
     }
     #[cfg(feature = "s3")]
     if uri.starts_with("http://") || uri.starts_with("https://") {

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::ptr;
+use std::time::{Duration, Instant};
 
 use crate::answer::{Fail, Result, fatal};
 use crate::iceberg::sql::{Answer, Connection, Library};
@@ -20,7 +21,7 @@ struct Calls {
     message: unsafe extern "C" fn(*const Conn) -> *const c_char,
     finish: unsafe extern "C" fn(*mut Conn),
     notices: unsafe extern "C" fn(*mut Conn, Receiver, *mut c_void) -> Option<Receiver>,
-    exec: unsafe extern "C" fn(
+    send: unsafe extern "C" fn(
         *mut Conn,
         *const c_char,
         c_int,
@@ -29,7 +30,11 @@ struct Calls {
         *const c_int,
         *const c_int,
         c_int,
-    ) -> *mut Res,
+    ) -> c_int,
+    socket: unsafe extern "C" fn(*const Conn) -> c_int,
+    consume: unsafe extern "C" fn(*mut Conn) -> c_int,
+    busy: unsafe extern "C" fn(*mut Conn) -> c_int,
+    next: unsafe extern "C" fn(*mut Conn) -> *mut Res,
     result: unsafe extern "C" fn(*const Res) -> c_int,
     field: unsafe extern "C" fn(*const Res, c_int) -> *const c_char,
     clear: unsafe extern "C" fn(*mut Res),
@@ -55,7 +60,11 @@ fn calls() -> Result<Calls> {
             message: l.get("PQerrorMessage")?,
             finish: l.get("PQfinish")?,
             notices: l.get("PQsetNoticeReceiver")?,
-            exec: l.get("PQexecParams")?,
+            send: l.get("PQsendQueryParams")?,
+            socket: l.get("PQsocket")?,
+            consume: l.get("PQconsumeInput")?,
+            busy: l.get("PQisBusy")?,
+            next: l.get("PQgetResult")?,
             result: l.get("PQresultStatus")?,
             field: l.get("PQresultErrorField")?,
             clear: l.get("PQclear")?,
@@ -93,17 +102,21 @@ fn hidden(mut said: String, uri: &str) -> String {
     said
 }
 
+/// The server ends by itself what takes too long; one that does not answer at all is waited for a little longer.
+const GRACE: Duration = Duration::from_secs(1);
+
 pub struct Pq {
     calls: Calls,
     conn: *mut Conn,
+    timeout: Duration,
 }
 
 // SAFETY: one thread at a time has the connection.
 unsafe impl Send for Pq {}
 
 impl Pq {
-    /// `uri` may have a password; what is said of errors does not.
-    pub fn open(uri: &str) -> Result<Box<dyn Connection>> {
+    /// `uri` may have a password; what is said of errors does not. No statement takes longer than `timeout`.
+    pub fn open(uri: &str, timeout: Duration) -> Result<Box<dyn Connection>> {
         let calls = calls()?;
         let given = CString::new(uri).map_err(|_| fatal!("the catalog's address has a NUL in it"))?;
         let names = [
@@ -123,13 +136,38 @@ impl Pq {
         v.push(ptr::null());
         // SAFETY: both lists end in NULL and live until the call returns.
         let conn = unsafe { (calls.connect)(n.as_ptr(), v.as_ptr(), 1) };
-        let c = Pq { calls, conn };
+        let mut c = Pq { calls, conn, timeout };
         if conn.is_null() || unsafe { (calls.status)(conn) } != 0 {
             return Err(Fail::Retry(format!("cannot connect to the catalog: {}", hidden(c.said(), uri))));
         }
         // SAFETY: the connection is there, and the function asks for nothing.
         unsafe { (calls.notices)(conn, say_nothing, ptr::null_mut()) };
+        c.run(&format!("set statement_timeout = {}", timeout.as_millis()), &[])
+            .map_err(|e| Fail::Retry(e.text().into()))?;
         Ok(Box::new(c))
+    }
+
+    /// The next answer of what was sent, NULL when there is none; or that it did not come in time.
+    fn next(&mut self, until: Instant) -> Result<*mut Res> {
+        let c = &self.calls;
+        // SAFETY: the connection is there; poll has one descriptor, which is its.
+        unsafe {
+            while (c.busy)(self.conn) != 0 {
+                let left = until.saturating_duration_since(Instant::now());
+                let mut fd = libc::pollfd { fd: (c.socket)(self.conn), events: libc::POLLIN, revents: 0 };
+                let ready = libc::poll(&mut fd, 1, left.as_millis().min(1000) as c_int);
+                if ready == 0 && left.is_zero() {
+                    return Err(Fail::Unknown(format!(
+                        "the catalog in PostgreSQL has not answered for {} s (catalog.timeout_ms)",
+                        (self.timeout + GRACE).as_secs_f32()
+                    )));
+                }
+                if ready > 0 && (c.consume)(self.conn) == 0 {
+                    break; // the answer says why
+                }
+            }
+            Ok((c.next)(self.conn))
+        }
     }
 
     fn said(&self) -> String {
@@ -173,9 +211,9 @@ impl Connection for Pq {
         let values: std::result::Result<Vec<CString>, _> = values.iter().map(|v| CString::new(*v)).collect();
         let values = values.map_err(|_| fatal!("a name has a NUL in it"))?;
         let given: Vec<*const c_char> = values.iter().map(|v| v.as_ptr()).collect();
-        // SAFETY: the strings live until the call returns; the answer is cleared once.
-        unsafe {
-            let r = (self.calls.exec)(
+        // SAFETY: the strings live until the call returns.
+        let sent = unsafe {
+            (self.calls.send)(
                 self.conn,
                 sql.as_ptr(),
                 given.len() as c_int,
@@ -184,10 +222,27 @@ impl Connection for Pq {
                 ptr::null(),
                 ptr::null(),
                 0,
-            );
-            let done = self.answer(r);
-            (self.calls.clear)(r);
+            )
+        };
+        if sent == 0 {
+            return Err(Fail::Unknown(format!("the catalog in PostgreSQL: {}", self.said())));
+        }
+        let until = Instant::now() + self.timeout + GRACE;
+        let answer = self.next(until)?;
+        // SAFETY: it is an answer or NULL, and cleared once.
+        let done = unsafe {
+            let done = self.answer(answer);
+            (self.calls.clear)(answer);
             done
+        };
+        // The connection is free again once there is no other.
+        loop {
+            let more = self.next(until)?;
+            if more.is_null() {
+                return done;
+            }
+            // SAFETY: as above.
+            unsafe { (self.calls.clear)(more) };
         }
     }
 }

@@ -135,7 +135,7 @@ impl Rest {
             }
             (None, None) => Auth::None,
         };
-        let timeout = Duration::from_millis(o.number("timeout_ms")?.unwrap_or(30_000));
+        let timeout = super::timeout(o)?;
         let client = Client::builder()
             .timeout(timeout)
             .connect_timeout(timeout)

@@ -44,7 +44,7 @@ static const struct setting rows[] = {
     {"catalog.scope", SETTING_STRING, AT(oauth2_scope), "catalog", .max = 2000,
      .doc = "The scope that it is asked for with."},
     {"catalog.timeout_ms", SETTING_MS, AT(catalog_timeout_ms), "10000", .min = 100, .max = 600000,
-     .doc = "How long a request to a REST catalog may take."},
+     .doc = "How long a request to a catalog may take, of REST or in PostgreSQL."},
     {"maintenance.snapshots", SETTING_INT, AT(snapshots), "1000", .min = 1, .max = 100000,
      .doc = "Not more snapshots of a table are kept beyond those of `maintenance.keep_for`, since "
             "each commit writes the list of them anew. The table's own "
