@@ -57,11 +57,12 @@ def section(data, drills):
     seeds = ", ".join(f"`{seed}`" for seed in sorted({one["seed"] for one in found}))
     exact = not any(one[count] for one in found for count in COUNTS if count != "records")
     verdict = "nothing lost, nothing twice, nothing wrong" if exact else "not exact: see below"
-    programs = ", ".join(f"`{program}`" for program in sorted({one["program"] for one in found if "program" in one}))
+    programs = "".join(f", {'' if '/' in program else 'commit '}`{program}`"
+                       for program in sorted({one["program"] for one in found if "program" in one}))
     loads = span([one["load"] for one in found], "{:.1f}")
     return "\n".join([
         f"Measured on {days} ({data['machine']}) at {span([one['rate'] for one in found], '{:,}')} steps a second, "
-        f"ODS_FAULT_SEED={seeds}{programs and ', commit '}{programs}; **{verdict}**. The machine had other work: a load "
+        f"ODS_FAULT_SEED={seeds}{programs}; **{verdict}**. The machine had other work: a load "
         f"average of {loads} with the drill's own servers, so the seconds are longer than they need be.", "",
         "| what | command | records | lost | twice | wrong | seconds | |", "|---|---|---:|---:|---:|---:|---:|---|",
         *(row(name, drill, data["drills"].get(name)) for name, drill in drills.items())])

@@ -42,6 +42,8 @@ def test_what_a_run_did_not_repeat_stays(files):
     assert "`scripts/ha daemons` | 6,526 | 0 | 0 | 0 | 4.0 |" in page.read_text()
     assert "`scripts/ha --previous COMMIT versions` | not run yet |" in page.read_text()
     assert "ODS_FAULT_SEED=`1`, `2`, commit `abc`; **nothing lost" in page.read_text()
+    ha_report.publish({"restore": ha_report.kept(RESULT, 1, 500, "/usr/bin/ods-sink")}, ha.DRILLS, *files)
+    assert "ODS_FAULT_SEED=`1`, `2`, `/usr/bin/ods-sink`, commit `abc`; **nothing lost" in page.read_text()
     assert page.read_text().startswith("before\n") and page.read_text().endswith("\nafter\n")
 
 
