@@ -14,15 +14,16 @@ BEGIN, END = "<!-- soak: written by tests/fault/soak_report.py -->", "<!-- soak:
 # What may come on top of the first third's median: a share of it, and so many.
 MEASURES = {"rss_mb": (0.15, 4), "heap_mb": (0.15, 4), "descriptors": (0, 8), "threads": (0, 3), "plans": (0.1, 6),
             "backend_mb": (0.15, 4), "lag_records": (1.0, 1000)}
-WARM_S, LONG_S = 600, 1500  # what is not judged of a long run; how long one is
-RSS_SHARE = 0.01            # of the resident memory, in a long run: what that and what is held may rise by
+WARM_S, LONG_S = 1800, 1500  # what is not judged of a long run; how long one is
+HELD_SHARE = 0.01            # of the resident memory: what is held may rise by that in a long run
 # Which fifth of the samples tells where it stands, in place of the median: descriptors and threads come and go
 # with each comparison of the daemon's own, and a session's memory begins anew with each fault that ends it.
 FIFTHS = {"descriptors": 0, "threads": 0, "backend_mb": 3}
 
 
 def warm_up(minutes):
-    """The seconds at the beginning that are not judged: caches fill, each fault comes for the first time."""
+    """The seconds at the beginning that are not judged: caches fill, each fault comes for the first time, and malloc
+    comes to keep what it does for each thread."""
     return WARM_S if minutes * 60 >= WARM_S + LONG_S else minutes * 12
 
 
@@ -58,15 +59,15 @@ def grown(samples):
     span = samples[-1].get("second", 0) - samples[0].get("second", 0)
     resident = level(samples, "rss_mb")
     # What is in memory of the program's and the libraries' files the kernel takes and gives back as it likes.
-    for name, but in (("rss_mb", "mapped_mb"), ("heap_mb", "")):
-        rise = span * slope([(one.get("second", number), one[name] - one.get(but, 0))
-                             for number, one in enumerate(thin(samples, 800))])
-        middle = level(samples, name)
+    rises = {name: span * slope([(one.get("second", number), one[name] - one.get(but, 0))
+                                 for number, one in enumerate(thin(samples, 800))])
+             for name, but in (("rss_mb", "mapped_mb"), ("heap_mb", ""))}
+    for name, rise in rises.items():
         found[name]["percent"] = round(100 * rise / resident, 3)
-        if span >= LONG_S:
-            first, last = middle - rise / 2, middle + rise / 2
-            allowed = first + RSS_SHARE * resident
-            found[name].update(first=round(first, 2), last=round(last, 2), allowed=round(allowed, 2))
+    if span >= LONG_S:
+        middle, half = level(samples, "heap_mb"), rises["heap_mb"] / 2
+        found["heap_mb"] = {**found["heap_mb"], "first": round(middle - half, 2), "last": round(middle + half, 2),
+                            "allowed": round(middle - half + HELD_SHARE * resident, 2)}
     return found
 
 
@@ -146,8 +147,9 @@ def section(data):
              *([f"Meanwhile the daemon compared its tables with the source {len(own)} times by itself (`verify.every`), "
                 f"{sum(one['rows'] for one in own):,} rows: {sum(one['equal'] for one in own)} of "
                 f"{sum(one['tables'] for one in own)} tables were equal, of none was a difference found.", ""] if own else []),
-             f"Judged from minute {data['warm_s'] / 60:.0f} on: resident memory by {growth['rss_mb']['percent']:+.2f} %"
-             + (", without what is mapped of files." if "mapped_mb" in data["samples"][0] else "."), "",
+             f"Judged from minute {data['warm_s'] / 60:.0f} on: what the program holds by "
+             f"{growth['heap_mb']['percent']:+.2f} % of the resident memory, and that, without what is mapped of files, by "
+             f"{growth['rss_mb']['percent']:+.2f} %.", "",
              "| | at first | at last | allowed |", "| --- | ---: | ---: | ---: |",
              *(f"| {NAMES[name]} | {found['first']:,.4g} | {found['last']:,.4g} | {found['allowed']:,.4g} |"
                for name, found in growth.items()),

@@ -33,27 +33,28 @@ def an_hour(leak_percent, noise=0.0):
     """A sample every five seconds, with bursts now and then, as faults make them."""
     choose = random.Random(1)
     return [{**dict.fromkeys(soak.MEASURES, 20), "second": second, "applied": second * 2000, "records": 0,
-             "rss_mb": 80 * (1 + leak_percent / 100 * second / 3600) + choose.uniform(-noise, noise)
-             + (25 if number % 6 == 0 else 0)} for number, second in enumerate(range(600, 4200, 5))]
+             "rss_mb": 80 + (25 if number % 6 == 0 else 0),
+             "heap_mb": 20 + 80 * leak_percent / 100 * second / 3600 + choose.uniform(-noise, noise)
+             + (5 if number % 6 == 0 else 0)} for number, second in enumerate(range(600, 4200, 5))]
 
 
-@pytest.mark.parametrize("percent, grew", [(0.0, []), (0.5, []), (-3.0, []), (2.0, ["rss_mb"]),
-                                           (20.0, ["rss_mb"])])
+@pytest.mark.parametrize("percent, grew", [(0.0, []), (0.5, []), (-3.0, []), (2.0, ["heap_mb"]),
+                                           (20.0, ["heap_mb"])])
 def test_a_slow_leak_is_seen_and_bursts_are_not(percent, grew):
     growth = soak.grown(an_hour(percent, noise=1.0))
     assert soak_report.grew(growth) == grew
-    assert growth["rss_mb"]["percent"] == pytest.approx(percent, abs=0.4, rel=0.2)
-
-
-def test_a_leak_is_seen_below_what_malloc_keeps_free():
-    samples = [{**one, "heap_mb": 7 + one["second"] / 3600} for one in an_hour(0.0)]
-    assert soak_report.grew(soak.grown(samples)) == ["heap_mb"]
+    assert growth["heap_mb"]["percent"] == pytest.approx(percent, abs=0.4, rel=0.2)
 
 
 def test_what_the_kernel_maps_of_files_is_no_growth():
     samples = [{**one, "rss_mb": one["rss_mb"] + number / 100, "mapped_mb": 20 + number / 100}
                for number, one in enumerate(an_hour(0.0))]
-    assert soak_report.grew(soak.grown(samples)) == []
+    assert soak.grown(samples)["rss_mb"]["percent"] == pytest.approx(0, abs=0.01)
+
+
+def test_resident_memory_that_grows_by_far_is_seen():
+    samples = [{**one, "rss_mb": one["rss_mb"] + number / 10} for number, one in enumerate(an_hour(0.0))]
+    assert soak_report.grew(soak.grown(samples)) == ["rss_mb"]
 
 
 @pytest.mark.parametrize("leaks", [0, 20])
