@@ -404,12 +404,17 @@ impl Table {
         let files = &Mutex::new(going.iter());
         thread::scope(|scope| {
             let (give, old) = mpsc::sync_channel(1);
+            let mut readers = vec![];
             for _ in 0..self.store.at_once().min(going.len()) {
                 let (give, wanted) = (give.clone(), &wanted);
-                begin(scope, move || self.read_going(files, wanted, &give))?;
+                readers.push(begin(scope, move || self.read_going(files, wanted, &give))?);
             }
             drop(give);
-            old.into_iter().try_for_each(|read| read.and_then(|(values, batch, kinds)| push(values, batch, kinds)))
+            let mut all = old.into_iter();
+            let done = all.try_for_each(|read| read.and_then(|(values, batch, kinds)| push(values, batch, kinds)));
+            drop(all); // who has more to give ends
+            readers.into_iter().for_each(joined);
+            done
         })?;
         for (values, group) in self.groups(rows)? {
             for chunk in group.chunks(data::CHUNK) {

@@ -410,7 +410,7 @@ static void write_process(struct buffer *out)
         fclose(file);
     struct mallinfo2 heap = mallinfo2();
     write_process_value(out, "heap_allocated_bytes", "gauge",
-                        "Memory that the program holds: what of it rises for days is a leak",
+                        "Memory that the program holds, with what malloc keeps for each thread",
                         (double) heap.uordblks + (double) heap.hblkhd);
     write_process_value(out, "heap_free_bytes", "gauge",
                         "Memory that malloc keeps between what is held",

@@ -390,9 +390,17 @@ def test_a_catalog_in_postgres_that_breaks_off(lake, database, stack):
     lake.commits()
 
 
-@pytest.mark.parametrize("fault", ["locked", "frozen"])
+REFUSED_AT_ITS_END = """
+create function refuse() returns trigger language plpgsql as
+    $$ begin raise exception 'not at this moment' using errcode = '40001'; end $$;
+create constraint trigger refuse after update on iceberg_tables deferrable initially deferred
+    for each row execute function refuse()"""
+
+
+@pytest.mark.parametrize("fault", ["locked", "frozen", "refused"])
 def test_a_catalog_in_postgres_that_does_not_answer(lake, database, stack, tmp_path, fault):
-    """Its table is locked by somebody, or the session's process stands still: the lane is told, and goes on by itself."""
+    """Its table is locked by somebody, or the session's process stands still, or a statement is done and its transaction
+    is not: the lane is told, and goes on by itself."""
     recorded, settings = Recorded(lake.sink, tmp_path), catalog_in_postgres(lake, database, stack)
     settings["catalog"]["timeout_ms"] = 300
     lake.sink.http_port = free_port()
@@ -407,11 +415,17 @@ def test_a_catalog_in_postgres_that_does_not_answer(lake, database, stack, tmp_p
     daemon.await_that(lambda: has_committed(1), what="the first row")
     sessions = [pid for pid, in database.execute(
         "select pid from pg_stat_activity where datname = %s and application_name = 'ods-sink'", database.name)]
+    assert sessions, "the catalog keeps no connection"
     if fault == "locked":
         with closing(database.connect()) as holder, holder.cursor() as cursor:
             cursor.execute("begin; lock table iceberg_tables in access exclusive mode")
             recorded.send()
             daemon.await_that(lambda: "statement timeout" in daemon.log(), what="a statement that waited for the lock")
+    elif fault == "refused":
+        database.execute(REFUSED_AT_ITS_END)
+        recorded.send()
+        daemon.await_that(lambda: "not at this moment" in daemon.log(), what="a transaction that was refused")
+        database.execute("drop trigger refuse on iceberg_tables")
     else:
         for session in sessions:
             os.kill(session, signal.SIGSTOP)

@@ -162,7 +162,8 @@ impl Pq {
                         (self.timeout + GRACE).as_secs_f32()
                     )));
                 }
-                if ready > 0 && (c.consume)(self.conn) == 0 {
+                // Also where nothing came: what TLS has decrypted waits elsewhere.
+                if ready >= 0 && (c.consume)(self.conn) == 0 {
                     break; // the answer says why
                 }
             }
@@ -230,19 +231,20 @@ impl Connection for Pq {
         let until = Instant::now() + self.timeout + GRACE;
         let answer = self.next(until)?;
         // SAFETY: it is an answer or NULL, and cleared once.
-        let done = unsafe {
-            let done = self.answer(answer);
-            (self.calls.clear)(answer);
+        let take = |c: &Pq, answer: *mut Res| unsafe {
+            let done = c.answer(answer);
+            (c.calls.clear)(answer);
             done
         };
-        // The connection is free again once there is no other.
+        let mut done = take(self, answer);
+        // A statement that is done may still fail as its transaction ends. The connection is free again once there is
+        // no other answer.
         loop {
             let more = self.next(until)?;
             if more.is_null() {
                 return done;
             }
-            // SAFETY: as above.
-            unsafe { (self.calls.clear)(more) };
+            done = done.and(take(self, more));
         }
     }
 }

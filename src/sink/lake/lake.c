@@ -217,8 +217,9 @@ static enum ods_status lake_sink_check(struct sink *sink,
  * it is encoded. And rows that are sorted at a time. Both are the engine's. */
 #define READ_BYTES (3 * INT64_C(8) * 1024 * 1024)
 #define SORT_BYTES (INT64_C(256) * 1024 * 1024)
-/* What is read for a change feed: of so many files at once. */
-#define FEED_BYTES (4 * INT64_C(8) * 1024 * 1024)
+/* What is read for a change feed: of four files at once, of one in a bucket; that, what waits and
+ * what is written. */
+#define FEED_BYTES(files) (((files) + 2) * INT64_C(8) * 1024 * 1024)
 
 /* With the file that it writes: a group of rows, and then the same in the file. */
 static int64_t maintenance_bytes(const struct lake_settings *settings)
@@ -234,9 +235,10 @@ static int64_t read_bytes(const struct lake_settings *settings)
     return *settings->location == '/' ? 0 : settings->file_bytes;
 }
 
-static int64_t feed_bytes(const struct lake_settings *settings)
+/* With the feed's file, which is written beside the table's. */
+static int64_t feed_bytes(const struct lake_settings *settings, int64_t share)
 {
-    return settings->change_data && *settings->location == '/' ? FEED_BYTES : 0;
+    return settings->change_data ? FEED_BYTES(*settings->location == '/' ? 4 : 1) + share : 0;
 }
 
 static int64_t lake_held_bytes(const struct sink_config *config)
@@ -247,7 +249,7 @@ static int64_t lake_held_bytes(const struct sink_config *config)
     /* Batches may be larger than batch.max_bytes; one of them is arrays and then a file as well,
      * and a table is maintained when none is. */
     return (more > 0 ? 2 * batches * more : 0) + ENGINE_BYTES +
-           (read_bytes(config->settings) + feed_bytes(config->settings)) / lanes_of(config) +
+           (read_bytes(config->settings) + feed_bytes(config->settings, share)) / lanes_of(config) +
            (2 * share > maintenance ? 2 * share : maintenance);
 }
 
