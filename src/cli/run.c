@@ -182,13 +182,6 @@ static void look_at_files(struct daemon *daemon, int64_t now_us)
     config_free(new);
 }
 
-static int64_t cpu_us(void)
-{
-    struct timespec used = {0};
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-    return (int64_t) used.tv_sec * 1000000 + used.tv_nsec / 1000;
-}
-
 /* What a backlog took is free when it is worked off, but in pages between others. Whoever allocates
  * meanwhile waits, so a heap in which it takes long is looked through the less often. What it
  * allocates next may stand anywhere between them: while little is done, pages are given back before
@@ -199,7 +192,7 @@ static void give_memory_back(struct daemon *daemon, int64_t now_us)
     if (now_us < daemon->next_trim_us)
         return;
     daemon->next_trim_us = now_us + TRIM_CALM_US;
-    int64_t used_us = cpu_us(), passed_us = now_us - daemon->trimmed_us;
+    int64_t used_us = time_cpu_us(), passed_us = now_us - daemon->trimmed_us;
     bool calm = 2 * (used_us - daemon->trimmed_cpu_us) < passed_us;
     if (!calm && passed_us < TRIM_US)
         return;

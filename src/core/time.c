@@ -26,6 +26,11 @@ int64_t time_wall_us(void)
     return clock_us(CLOCK_REALTIME);
 }
 
+int64_t time_cpu_us(void)
+{
+    return clock_us(CLOCK_PROCESS_CPUTIME_ID);
+}
+
 struct timespec time_deadline(int64_t wait_ms)
 {
     struct timespec at;

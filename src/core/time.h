@@ -10,6 +10,7 @@
 
 int64_t time_monotonic_us(void);
 int64_t time_wall_us(void);
+int64_t time_cpu_us(void); /* what all threads of the process have used of processors */
 /* The moment wait_ms from now (at once when it is negative), for pthread_cond_timedwait() with a
  * condition of CLOCK_MONOTONIC. */
 struct timespec time_deadline(int64_t wait_ms);

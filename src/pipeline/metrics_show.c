@@ -401,7 +401,6 @@ static int64_t started_us(void)
 static void write_process(struct buffer *out)
 {
     long pages = 0;
-    struct timespec used;
     FILE *file = fopen("/proc/self/statm", "re");
     if (file && fscanf(file, "%*d %ld", &pages) == 1)
         write_process_value(out, "resident_memory_bytes", "gauge", "Memory in use",
@@ -415,10 +414,8 @@ static void write_process(struct buffer *out)
     write_process_value(out, "heap_free_bytes", "gauge",
                         "Memory that malloc keeps between what is held",
                         (double) heap.fordblks);
-    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0)
-        write_process_value(out, "cpu_seconds_total", "counter",
-                            "Time of processors, of all threads",
-                            (double) used.tv_sec + (double) used.tv_nsec / 1e9);
+    write_process_value(out, "cpu_seconds_total", "counter", "Time of processors, of all threads",
+                        (double) time_cpu_us() / 1e6);
     if (started_us())
         write_process_value(out, "start_time_seconds", "gauge", "When the process began",
                             (double) started_us() / 1e6);

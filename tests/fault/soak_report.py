@@ -115,10 +115,9 @@ def plot(data):
     samples = with_rate(data["samples"])
     end = max(samples[-1]["second"], 1)
     faults = [fault["second"] for fault in data["faults"]]
-    panels = [(name, title) for name, title in PANELS if name in samples[0]]
-    high = len(panels) * (HIGH + TOP) + TOP + 10
+    high = len(PANELS) * (HIGH + TOP) + TOP + 10
     body = "".join(panel(number, name, title, samples, faults, end)
-                   for number, (name, title) in enumerate(panels))
+                   for number, (name, title) in enumerate(PANELS))
     minutes = "".join(
         f'<text x="{LEFT + share * (WIDE - LEFT - 20):.1f}" y="{high - 16}" text-anchor="end">'
         f'{end * share / 60:.3g} min</text>' for share in (0.25, 0.5, 0.75, 1))
